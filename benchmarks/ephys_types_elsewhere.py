@@ -22,10 +22,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from sbnn import load_dataset
-from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import EphysTypeClassifier, FamilyAttentionClassifier
 from sbnn.ephys_types.base import feature_scaling, kernel_logistic, lightgbm
 from sbnn.ephys_types.classification import fit_classifier, repeated_donor_folds
+from sbnn.ephys_types.data import as_typed
 from sbnn.results import Record, load, save
 
 PATH = Path(__file__).parents[1] / "saved_models/benchmarks/ephys_types_elsewhere.pickle.xz"

@@ -21,11 +21,11 @@ from pages import print_tables
 from sklearn.ensemble import ExtraTreesRegressor
 
 from sbnn.data.datasets import load_dataset
-from sbnn.data.gene_dynamics import prior_table, truth_table
-from sbnn.data.trajectories import as_trajectories
 from sbnn.dynamics import PhoenixRegressor, evaluate, report
 from sbnn.dynamics.baselines import PriorAlone
+from sbnn.dynamics.data import as_trajectories
 from sbnn.dynamics.evaluation import edge_accuracy, select_test_samples
+from sbnn.dynamics.simulate import prior_table, truth_table
 from sbnn.evaluation.verdict import differences_over_draws
 
 SAVED = Path(__file__).resolve().parents[1] / "saved_models"

@@ -9,8 +9,8 @@ import sys
 import nbformat
 import papermill
 
-from sbnn.cli import REPOSITORY
 from sbnn.plotting.common import in_few_colors
+from sbnn.study.command import REPOSITORY
 
 
 def execute(paths):

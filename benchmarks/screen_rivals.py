@@ -29,7 +29,6 @@ from scipy import sparse
 from sklearn.base import clone
 
 from sbnn import load_dataset
-from sbnn.data.screens import as_screen, screen
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift import (
     LinearShift,
@@ -43,6 +42,7 @@ from sbnn.mechanism_shift import (
     unmix,
     z_score_expression,
 )
+from sbnn.mechanism_shift.data import as_screen, screen
 from sbnn.mechanism_shift.graph import class_sums, effects_on_genes
 from sbnn.mechanism_shift.network import (
     ShiftNetwork,

@@ -39,11 +39,11 @@ from sbnn import (
     simulate_patchseq,
 )
 from sbnn.data.paired import as_paired
-from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.determinism import reproducible
 from sbnn.dynamics import GeneNetwork, PhoenixRegressor
 from sbnn.ephys_types import EphysTypeClassifier
 from sbnn.ephys_types.base import lightgbm
+from sbnn.ephys_types.simulate import simulate_ephys_types
 from sbnn.mechanism_shift import LinearShift, SparseShiftVAE, simulate_perturbations
 
 # a forked process would begin with the memory of this one

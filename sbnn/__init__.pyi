@@ -9,8 +9,7 @@ from .data.datasets import default_dataset as default_dataset
 from .data.datasets import load_dataset as load_dataset
 from .data.paired import paired as paired
 from .data.simulate import simulate_patchseq as simulate_patchseq
-from .data.tables import read_tables as read_tables
-from .data.typed_cells import typed_cells as typed_cells
+from .ephys_types.data import typed_cells as typed_cells
 from .evaluation.crossval import cross_validate as cross_validate
 from .evaluation.crossval import epoch_curves as epoch_curves
 from .evaluation.fits import fit_full as fit_full
@@ -23,7 +22,6 @@ from .evaluation.maps import map_trust as map_trust
 from .evaluation.stability import genes_table as genes_table
 from .evaluation.stability import selection_table as selection_table
 from .evaluation.verdict import verdict as verdict
-from .explorer.explore import explore as explore
 from .models.distilled import (
     DistilledBottleneckRegressor as DistilledBottleneckRegressor,
 )
@@ -33,5 +31,7 @@ from .models.linear import ReducedRankRegression as ReducedRankRegression
 from .models.published import SparseBottleneckRegressor as SparseBottleneckRegressor
 from .models.sparse_linear import SparseReducedRankRegression as SparseReducedRankRegression
 from .models.stacked import StackedRegressor as StackedRegressor
+from .own_data.explorer.explore import explore as explore
+from .own_data.tables import read_tables as read_tables
 
 __version__: str

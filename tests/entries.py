@@ -20,15 +20,15 @@ from sklearn.pipeline import make_pipeline
 
 import sbnn
 from sbnn import DistilledBottleneckRegressor, DistilledSettings, SparseBottleneckRegressor
-from sbnn.data.gene_dynamics import prior_table
 from sbnn.data.simulate import simulate_patchseq
-from sbnn.data.simulate_ephys import simulate_ephys_types
-from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.dynamics import simulate_network
 from sbnn.dynamics.baselines import PriorAlone
+from sbnn.dynamics.simulate import prior_table
 from sbnn.ephys_types import cross_validate_classifier
+from sbnn.ephys_types.simulate import simulate_ephys_types
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.fits import fit_full, stability_selection
+from sbnn.mechanism_shift.simulate import simulate_perturbations
 
 FEW_STEPS = DistilledSettings(
     n_augmented=50, n_trees=2, n_teachers=2, steps_of_teachers=3, steps_of_student=5

@@ -5,8 +5,8 @@ import io
 import numpy as np
 import pandas as pd
 
-from sbnn.data.ephys_features import HUMAN_RELEASE, MOUSE_RELEASE, release_features
 from sbnn.data.readers import gouwens
+from sbnn.ephys_types.features import HUMAN_RELEASE, MOUSE_RELEASE, release_features
 
 # of five mouse cells, one has no type, one a rare type and one no feature; the last is not measured
 MOUSE = """ephys_session_id,cell_specimen_id,T-type Label,MET-type Label,structure,age,full_genotype,donor_id 

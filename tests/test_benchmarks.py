@@ -14,8 +14,8 @@ import selection_leak
 from pages import to_markdown
 
 from sbnn import LeaveOneOutRidge
-from sbnn.data.gene_dynamics import prior_table, simulate_network
 from sbnn.data.preprocessing import select_genes
+from sbnn.dynamics.simulate import prior_table, simulate_network
 from sbnn.evaluation.verdict import PairedDifference
 
 SCRIPTS = sorted(Path(accuracy.__file__).parent.glob("*.py"))

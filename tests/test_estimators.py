@@ -21,18 +21,18 @@ from sbnn import (
     SparseReducedRankRegression,
     StackedRegressor,
 )
-from sbnn.data.gene_network import GeneNetwork
-from sbnn.data.screens import as_screen
-from sbnn.data.simulate_ephys import simulate_ephys_types
-from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.dynamics import PhoenixRegressor
+from sbnn.dynamics.gene_network import GeneNetwork
 from sbnn.ephys_types import (
     AttentionBiLSTMClassifier,
     EphysTypeClassifier,
     FamilyAttentionClassifier,
     SparsePCAForest,
 )
+from sbnn.ephys_types.simulate import simulate_ephys_types
 from sbnn.mechanism_shift import LinearShift, SparseShiftVAE
+from sbnn.mechanism_shift.data import as_screen
+from sbnn.mechanism_shift.simulate import simulate_perturbations
 
 FEW_STEPS = DistilledSettings(
     n_augmented=50, n_trees=2, n_teachers=2, steps_of_teachers=3, steps_of_student=5

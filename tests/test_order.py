@@ -37,13 +37,12 @@ from sklearn.linear_model import LogisticRegression
 
 import sbnn
 from sbnn import preprocessing
-from sbnn.data.ephys_features import to_shared_features
-from sbnn.data.gene_dynamics import prior_table
 from sbnn.data.readers import scala
 from sbnn.dynamics import PhoenixRegressor, trajectories
 from sbnn.dynamics.baselines import AutoRegression, PriorAlone
+from sbnn.dynamics.simulate import prior_table
 from sbnn.ephys_types import AttentionBiLSTMClassifier
-from sbnn.explorer.columns import page_data
+from sbnn.ephys_types.features import to_shared_features
 from sbnn.mechanism_shift import (
     LinearShift,
     SparseShiftVAE,
@@ -53,8 +52,9 @@ from sbnn.mechanism_shift import (
     screen,
     z_score_expression,
 )
+from sbnn.own_data.explorer.columns import page_data
+from sbnn.own_data.results import predict_cells, write_tables
 from sbnn.plotting.colors import Groups, color_by
-from sbnn.study.own_data import predict_cells, write_tables
 
 API = (Path(__file__).resolve().parents[1] / "docs" / "api.md").read_text()
 #: Types and names of arguments that are tables.

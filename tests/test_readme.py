@@ -15,10 +15,10 @@ import weak_signals
 from pages import to_markdown
 
 from sbnn import metrics, results
-from sbnn.cli import study_report
 from sbnn.dynamics import report as dynamics
 from sbnn.evaluation.verdict import corrected_difference, paired_difference
 from sbnn.study import report
+from sbnn.study.command import study_report
 
 ROOT = Path(__file__).resolve().parents[1]
 SAVED = ROOT / "saved_models"

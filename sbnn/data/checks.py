@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sys
-import unicodedata
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Set
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import to_hex
 from scipy import sparse
 
-from sbnn.data.advice import describe_change, describe_header, describe_text
 from sbnn.errors import check_number, warn
 
 if TYPE_CHECKING:
@@ -24,12 +20,6 @@ UNKNOWN = "unknown"  # cells without a known group
 #: What files have in place of a label.
 MISSING = ("", "-", "<NA>", "N/A", "NA", "NaN", "None", "nan", UNKNOWN, "unmapped")
 MOST_GROUPS = 100  # of a label that can colour a map
-GREY = "#808080"  # colour of unknown cells
-# Okabe & Ito (2008), without the yellow, which is too pale for dots
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-# without black, which has no lighter shades of its own, and with three dark hues; these differ from
-# all others by at least 30 (CIELAB), also for protanopes and deuteranopes (Machado et al. 2009)
-HUES = (*OKABE_ITO[:-1], "#2A1ACC", "#4A3300", "#770055")
 #: Before the numbers of cells, genes and outputs without names.
 DEFAULT_PREFIXES = ("", "cell_", "gene_", "output", "output_")
 
@@ -38,6 +28,11 @@ def is_anndata(values: Any) -> TypeGuard[AnnData]:
     """Whether values are an AnnData; whoever has one has imported anndata, which takes a second."""
     anndata = sys.modules.get("anndata")
     return anndata is not None and isinstance(values, anndata.AnnData)
+
+
+def dense(matrix: Any) -> np.ndarray:
+    """Matrix as a dense array."""
+    return matrix.toarray(order="C") if sparse.issparse(matrix) else np.asarray(matrix)
 
 
 def check_names(names: Any, argument: str, kind: str, size: int) -> np.ndarray:
@@ -85,8 +80,7 @@ def order_by_name(names: Iterable[Any], expected: Iterable[Any], argument: str) 
     raise ValueError(
         f"{argument}: expected the names {abbreviate(in_order)}, in any order and once each, got "
         f"{abbreviate(in_table)} (missing: {abbreviate(missing) or 'none'}; not expected: "
-        f"{abbreviate(unexpected) or 'none'}{describe_similar(unexpected, missing)}); select or "
-        "rename them, or pass table.to_numpy() to go by position"
+        f"{abbreviate(unexpected) or 'none'})"
     )
 
 
@@ -94,18 +88,6 @@ def _are_default(names):
     """Whether names only number what they name."""
     numbers = [str(i) for i in range(len(names))]
     return any([*names] == [prefix + number for number in numbers] for prefix in DEFAULT_PREFIXES)
-
-
-def refuse_permuted(names: np.ndarray, of_table: pd.Index | None, argument: str) -> None:
-    """Reject names beside a table that has the same ones in another order."""
-    if of_table is None:
-        return
-    columns = [*names_as_text(of_table)]
-    if columns != [*names] and sorted(columns) == sorted(names):
-        raise ValueError(
-            f"{argument}: the table has the same names in another order; leave {argument} out, as "
-            "its own are used"
-        )
 
 
 def gene_positions(genes: Any, names: Any, n_genes: int, argument: str) -> np.ndarray:
@@ -138,7 +120,7 @@ def gene_positions(genes: Any, names: Any, n_genes: int, argument: str) -> np.nd
         raise ValueError(
             f"{argument}: {len(unknown)} of {len(positions) + len(unknown)} genes are not among "
             f"the {n_genes} genes of the data: {abbreviate(unknown, 10)}; the data have "
-            f"{abbreviate(place_by_name)}{describe_similar(place_by_name, unknown)}"
+            f"{abbreviate(place_by_name)}"
         )
     return np.array(list(dict.fromkeys(positions)), dtype=int)
 
@@ -215,11 +197,10 @@ def match_rows(
                 "read names with pd.read_csv(path, index_col=0), and turn a table that has cells "
                 "in columns with table.T"
             )
-        change = describe_change(table.index, pd.Index(cells), f"{argument}.index", "the cells")
         raise ValueError(
             f"{argument}: no row for {len(missing)} of {len(cells)} cells: "
             f"{abbreviate(missing, 3)}; it has the rows {abbreviate(table.index, 3)}"
-            f"{change or '; ' + advice}"
+            f"; {advice}"
         )
     rows = table[table.index.isin(cells)]
     twice = rows.index[rows.index.duplicated()]
@@ -240,45 +221,6 @@ def known_labels(labels: Any) -> pd.Series:
     stripped = stripped.convert_dtypes(convert_string=False).astype(object)
     is_missing = stripped.isna() | stripped.isin(MISSING)
     return stripped.mask(is_missing)
-
-
-def check_colors(colors: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, str]:
-    """Colours of types as ``"#RRGGBB"``: given ones, and `type_shades`."""
-    if not isinstance(colors, Mapping):
-        raise TypeError(f"colors: expected a dict of type to colour, got {type(colors).__name__}")
-    codes = {}
-    for name, color in colors.items():
-        try:
-            codes[str(name)] = to_hex(color).upper()
-        except ValueError as error:
-            raise ValueError(f"colors: {color!r} of {name} is no colour; use '#RRGGBB'") from error
-    if (labels["type"] == UNKNOWN).any():
-        codes.setdefault(UNKNOWN, GREY)
-    for name, color in type_shades(labels).items():
-        codes.setdefault(name, color)
-    return codes
-
-
-def type_shades(labels: pd.DataFrame) -> dict[str, str]:
-    """Colours of the known types: shades of one hue per family; hues repeat in darker colours."""
-    known = labels.loc[labels["type"] != UNKNOWN, ["family", "type"]]
-    known["family"] = known["family"].mask(known["family"] == UNKNOWN)
-    # of several families of a type the first by name, in whatever order the cells are
-    types = known.sort_values("family").drop_duplicates("type")
-    # a type without a family is its own
-    types["family"] = types["family"].fillna(types["type"])
-    colors = {}
-    for i, (_, of_family) in enumerate(types.groupby("family")["type"]):
-        n_darker, hue = divmod(i, len(HUES))
-        code = HUES[hue].removeprefix("#")
-        levels = np.frombuffer(bytes.fromhex(code), np.uint8)
-        darkened = levels * 0.6**n_darker
-        to_white = 255 - darkened
-        for place, name in enumerate(sorted(of_family)):
-            mixed = darkened + to_white * 0.65 * place / len(of_family)
-            code = np.rint(mixed).astype(np.uint8).tobytes().hex()
-            colors[name] = f"#{code.upper()}"
-    return colors
 
 
 def group_columns(labels: pd.DataFrame) -> list[str]:
@@ -337,10 +279,9 @@ def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
         return converted
     i, j = np.argwhere(is_wrong)[0]
     row = str(table.index[i])
-    advice = describe_header(table) or describe_text(table)
     raise ValueError(
         f"{what}: expected numbers, got {table.iat[i, j]!r} in row "
-        f"{row!r}, column {table.columns[j]!r}{advice}"
+        f"{row!r}, column {table.columns[j]!r}; leave text out with table.drop(columns=...)"
     )
 
 
@@ -349,7 +290,6 @@ def check_numeric(values: Any, argument: str) -> None:
 
     These are dates, spans of time, categories, complex and masked values.
     """
-    check_in_memory(values, argument)
     if np.ma.is_masked(values):
         raise ValueError(f"{argument}: masked values; leave these cells or columns out")
     if is_anndata(values):
@@ -424,19 +364,6 @@ def _name_at(position, names):
     return str(position) if names is None else repr(str([*names][position]))
 
 
-def check_in_memory(values: Any, argument: str) -> None:
-    """Reject what NumPy does not read as an array, such as sparse matrices in a file."""
-    if is_anndata(values):
-        values = None if values.isbacked else values.X
-    if values is None or sparse.issparse(values) or isinstance(values, np.ndarray | pd.DataFrame):
-        return
-    if np.asarray(values).ndim == 0:
-        raise TypeError(
-            f"{argument}: expected numbers in an array, table or sparse matrix in memory, got "
-            f"{type(values).__name__}; read it first, all of an AnnData with adata.to_memory()"
-        )
-
-
 def check_only_genes(X: pd.DataFrame, beside: pd.DataFrame | None, argument: str) -> None:
     """Reject columns that are flags or have the name of an output or label."""
     no_genes = X.select_dtypes(bool).columns
@@ -458,26 +385,6 @@ def abbreviate(names: Iterable[Any], limit: int = 5) -> str:
     listed = ", ".join(texts[:limit])
     n_more = len(texts) - limit
     return f"{listed} and {n_more} more" if n_more > 0 else listed
-
-
-def describe_similar(names: Iterable[Any], others: Iterable[Any]) -> str:
-    """Say which names differ only in capitals, spaces, punctuation or encoding, or ""."""
-    others_by_letters = {_letters(name): str(name) for name in others}
-    for name in names:
-        other = others_by_letters.get(_letters(name))
-        if other is not None and other != str(name):
-            return (
-                f"; {ascii(str(name))} and {ascii(other)} differ only in capitals, spaces, "
-                "punctuation or the encoding of letters"
-            )
-    return ""
-
-
-def _letters(name):
-    """A name as it would be with one encoding of letters, capitals and punctuation."""
-    # accents of macOS are characters of their own, and R replaces - by . in names
-    composed = unicodedata.normalize("NFKC", str(name))
-    return re.sub(r"[\W_]+", " ", composed.casefold()).strip()
 
 
 def get_cell_names(X: Any) -> pd.Index | None:

@@ -168,7 +168,7 @@ def load_dataset(
     check_among("data set", name, DATASETS.index)
     dataset = DATASETS.loc[name]
     paths = [find_file(file, download=download) for file in list_files(name)]
-    read = resolve_name(f"sbnn.data.{dataset.reader}")
+    read = resolve_name(f"sbnn.{dataset.reader}")
     arguments = json.loads(dataset.options)
     arguments.update(options)
     if paths:  # a simulator knows its name and source

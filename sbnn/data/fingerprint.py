@@ -5,11 +5,9 @@ Stored records hold fingerprints: the rules below, and the order in which they a
 
 from __future__ import annotations
 
-import datetime
 import functools
 import hashlib
 import inspect
-import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import chain
@@ -22,8 +20,10 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import BaseCrossValidator
 
-from sbnn.data.counts import dense, row_sums, verify_library_size
+from sbnn.data.checks import dense
+from sbnn.data.counts import row_sums, verify_library_size
 
 #: Entries of the description of data that can change a result.
 DECISIVE_ENTRIES = ("name", "control", "truth", "gene_major")
@@ -41,8 +41,8 @@ KINDS_OF_ENTRIES = {
 }
 #: Entries of the truth with a row for each cell, which are in ``obsm``.
 TRUTH_OF_CELLS = ("latent", "latents", "outputs")
-#: Arguments that change no result.
-NOT_DECISIVE = {"results", "model_file", "overwrite", "n_jobs", "verbose", "keep"}
+#: Arguments that change no result, or that follow from others, as a panel does from the estimator.
+NOT_DECISIVE = {"results", "model_file", "overwrite", "n_jobs", "verbose", "keep", "panel"}
 #: Parameters of estimators that change no result.
 WORKER_PARAMETERS = {"n_jobs", "verbose"}
 #: Parameters of estimators that were added after results had been stored; None changes nothing.
@@ -64,10 +64,9 @@ def fingerprint(value: object) -> str:
     """Fingerprint of the content of a value.
 
     Values are numbers, text, arrays, tables with their names, sparse matrices, AnnData,
-    estimators (by class, ``algorithm_version`` and parameters), records, functions (by their names
-    and the variables that they enclose, lambdas and local ones also by their code), and containers
-    of these. NaN equals NaN. Arrays of floats are compared in single precision, since sums are
-    rounded in another order on other processors.
+    estimators (by class, ``algorithm_version`` and parameters), records, functions that have a
+    name, and containers of these. NaN equals NaN. Arrays of floats are compared in single
+    precision, since sums are rounded in another order on other processors.
 
     Raises
     ------
@@ -170,14 +169,8 @@ class _Fingerprint:
                 self._tag("plain", bool(value))
             case _ if value is pd.NA or value is pd.NaT:
                 self._tag("number", "nan")
-            case datetime.date() | datetime.timedelta() | pd.Period():
-                self._tag("time", str(value))
-            case np.datetime64() | np.timedelta64():
-                self._tag("time", str(value))
             case Number():
                 self._add_number(value)
-            case types.ModuleType():
-                self._tag("module", value.__name__)
             case np.ndarray():
                 self._add_array(value)
             case pd.DataFrame():
@@ -194,39 +187,33 @@ class _Fingerprint:
             case list() | tuple() | range():
                 self._tag("sequence", len(value))
                 self._add_items(value)
-            case set() | frozenset():
-                prints = [fingerprint(item) for item in value]
-                self._tag("set", *sorted(prints))
             case _:
                 self._add_object(value)
         return self
 
     def _add_object(self, value):
-        """Add an object by what it is made of: parameters, fields, state, variables or code."""
+        """Add an object by what it is made of: parameters, fields or variables."""
         is_instance = not isinstance(value, type)
         if hasattr(value, "get_params") and is_instance:
             self._add_estimator(value)
         elif is_dataclass(value) and is_instance:
             self._tag("dataclass", _class_name(value))
             self._add_named(_dataclass_content(value))
-        elif isinstance(value, np.random.RandomState):
-            self._tag("generator")
-            self.add(value.get_state(legacy=False))
-        elif isinstance(value, np.random.Generator):
-            self._tag("generator")
-            self.add(value.bit_generator.state)
         elif isinstance(value, functools.partial):
             self._tag("partial")
             self._add_items([value.func, value.args, value.keywords])
-        elif inspect.isroutine(value) or isinstance(value, type | np.ufunc):
+        elif hasattr(value, "__qualname__") and "<" not in value.__qualname__:
             self._add_function(value)
         elif hasattr(value, "__array__"):  # such as a tensor or an array of pandas
             self._add_array(np.asarray(value))
-        elif vars(type(value)).get("__slots__") is None and hasattr(value, "__dict__"):
-            self._tag("object", _class_name(value))  # such as a splitter of scikit-learn
+        elif isinstance(value, BaseCrossValidator):
+            self._tag("object", _class_name(value))
             self._add_named(vars(value))
         else:
-            raise TypeError(f"a result cannot be saved for a {type(value).__name__}: {value!r:.80}")
+            raise TypeError(
+                f"a result cannot be saved for a {type(value).__name__}: {value!r:.80}; give plain "
+                "values"
+            )
 
     # --- containers and their parts
 
@@ -310,28 +297,15 @@ class _Fingerprint:
             self._add_named(vars(model.estimator))
 
     def _add_function(self, function):
-        name = getattr(function, "__qualname__", "")
-        self._tag("function", function.__name__, name)
-        variables = getattr(function, "__closure__", None) or ()
+        """Add a function, method or class of a module by its name."""
+        self._tag("function", function.__name__, function.__qualname__)
+        variables = getattr(function, "__closure__", None) or ()  # such as what is decorated
         self._add_items(variable.cell_contents for variable in variables)
         defaults = getattr(function, "__defaults__", None) or ()
         self._add_items(defaults)
         owner = getattr(function, "__self__", None)  # of a method
-        if owner is not None and not isinstance(owner, types.ModuleType):
+        if owner is not None and not inspect.ismodule(owner):
             self.add(owner)
-        if "<" in name:  # a lambda or local function, whose name says little
-            self._add_code(function.__code__)
-            self._add_named(function.__kwdefaults__ or {})
-
-    def _add_code(self, code):
-        self._tag("code", code.co_code, code.co_names)
-        for constant in code.co_consts:
-            if isinstance(constant, types.CodeType):
-                self._add_code(constant)
-            elif isinstance(constant, frozenset):  # in another order in another process
-                self._tag("set", *sorted(map(repr, constant)))
-            else:
-                self._tag(constant)
 
     # --- cells
 
@@ -428,8 +402,7 @@ def _dataclass_content(value):
         elif isinstance(part, dict):
             content[name] = {key: item for key, item in part.items() if key not in NOT_CONTENT}
     if "X" in content and content.get("counts") is not None:  # `Paired`
-        library_size = verify_library_size(value.X, value.counts, value.library_size)
-        content["X"] = _expression(value.X, value.counts, library_size)
+        content["X"] = _expression(value.X, value.counts, value.library_size)
         content["counts"] = sparse.csr_array(value.counts)
     return content
 

@@ -10,7 +10,8 @@ import pandas as pd
 from anndata import AnnData
 from scipy.spatial.distance import pdist
 
-from sbnn.data.checks import numbered_names, type_shades
+from sbnn.data.checks import numbered_names
+from sbnn.data.colors import type_shades
 from sbnn.data.paired import paired
 from sbnn.errors import check_number
 from sbnn.store import write_atomically

@@ -10,11 +10,11 @@
 - `known_targets_test`: that test for the known targets of regulators.
 """
 
-from sbnn.data.gene_dynamics import simulate_network
-from sbnn.data.gene_network import GeneNetwork
-from sbnn.data.trajectories import trajectories
+from sbnn.dynamics.data import trajectories
 from sbnn.dynamics.evaluation import evaluate, gene_set_test, known_targets_test
+from sbnn.dynamics.gene_network import GeneNetwork
 from sbnn.dynamics.phoenix_regressor import PUBLISHED_OPTIONS, PhoenixRegressor
+from sbnn.dynamics.simulate import simulate_network
 
 __all__ = [
     "PUBLISHED_OPTIONS",

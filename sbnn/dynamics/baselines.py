@@ -17,8 +17,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.checks import abbreviate, check_numeric
 from sbnn.data.inputs import load_into_memory
-from sbnn.data.trajectories import Samples, as_trajectories, prior_matrix
 from sbnn.determinism import reproducible
+from sbnn.dynamics.data import Samples, as_trajectories, prior_matrix
 from sbnn.dynamics.evaluation import path_errors
 from sbnn.errors import warn
 

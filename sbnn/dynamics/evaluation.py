@@ -17,9 +17,9 @@ from sklearn.utils.validation import has_fit_parameter
 
 from sbnn.data.checks import abbreviate, check_finite
 from sbnn.data.fingerprint import fingerprint, fingerprint_of_data
-from sbnn.data.gene_dynamics import prior_table, truth_table
-from sbnn.data.trajectories import Samples, as_trajectories
 from sbnn.determinism import reproducible
+from sbnn.dynamics.data import Samples, as_trajectories
+from sbnn.dynamics.simulate import prior_table, truth_table
 from sbnn.dynamics.solver import DivergenceError
 from sbnn.errors import check_number
 from sbnn.evaluation.runs import configure, describe_estimator, store_result

@@ -16,9 +16,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sbnn.data.inputs import COUNT
-from sbnn.data.trajectories import Samples, gene_pairs
 from sbnn.determinism import atomic_fit
 from sbnn.dynamics.baselines import DynamicsRegressor, compare_with_baselines
+from sbnn.dynamics.data import Samples, gene_pairs
 from sbnn.dynamics.phoenix import Phoenix
 from sbnn.dynamics.pruning import INFLUENCE, Pruner, pruning_schedule
 from sbnn.dynamics.solver import integrate_trajectories

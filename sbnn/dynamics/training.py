@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch.nn.functional import mse_loss
 
-from sbnn.data.trajectories import Samples
+from sbnn.dynamics.data import Samples
 from sbnn.dynamics.phoenix import Phoenix
 from sbnn.dynamics.pruning import Pruner
 from sbnn.dynamics.solver import DivergenceError, integrate_in_steps, step_factors

@@ -25,9 +25,9 @@ from torch import Tensor, nn
 
 from sbnn.data.checks import abbreviate, check_in_order, known_labels
 from sbnn.data.inputs import COUNT
-from sbnn.data.typed_cells import FeatureFamilies
 from sbnn.determinism import atomic_fit, reproducible
 from sbnn.ephys_types.base import CellFeatures, TypeClassifier, columns_with_values
+from sbnn.ephys_types.data import FeatureFamilies
 from sbnn.errors import require
 from sbnn.models.training import BestWeights, epoch_batches, minibatches, take_steps, train_epochs
 

@@ -25,7 +25,7 @@ from sklearn.utils.validation import (
 
 from sbnn.data.checks import abbreviate, check_in_order, check_numeric, known_labels
 from sbnn.data.inputs import load_into_memory
-from sbnn.data.typed_cells import family_columns, feature_families
+from sbnn.ephys_types.data import family_columns, feature_families
 from sbnn.errors import require, warn
 
 #: Features of cells, of shape (n, p), NaN where missing.

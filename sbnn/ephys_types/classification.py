@@ -23,9 +23,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 from tqdm.auto import tqdm
 
 from sbnn.data.checks import abbreviate, known_labels, order_by_name
-from sbnn.data.typed_cells import TypedCells, as_typed, family_columns
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import LEFT_OUT_WARNING
+from sbnn.ephys_types.data import TypedCells, as_typed, family_columns
 from sbnn.errors import check_among, warn
 from sbnn.evaluation.folds import check_folds
 from sbnn.evaluation.runs import configure, describe_estimator, fit_all, in_workers, store_result

@@ -19,7 +19,6 @@ from torch.nn import functional
 from tqdm.auto import tqdm
 
 from sbnn.data.inputs import COUNT
-from sbnn.data.typed_cells import FeatureFamilies
 from sbnn.determinism import atomic_fit, reproducible
 from sbnn.ephys_types.base import (
     LEFT_OUT_WARNING,
@@ -29,6 +28,7 @@ from sbnn.ephys_types.base import (
     feature_scaling,
     linear_logistic,
 )
+from sbnn.ephys_types.data import FeatureFamilies
 from sbnn.models.training import take_steps
 
 # training cells between which settings are interpolated, on a log scale

@@ -16,9 +16,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Tags, check_random_state
 
 from sbnn.data.inputs import COUNT
-from sbnn.data.typed_cells import FeatureFamilies
 from sbnn.determinism import atomic_fit, reproducible
 from sbnn.ephys_types.base import CellFeatures, TypeClassifier, columns_with_values
+from sbnn.ephys_types.data import FeatureFamilies
 
 # loadings are zero if the correlation of a feature with the component is below this
 SPARSE_PCA_PENALTY = 0.03

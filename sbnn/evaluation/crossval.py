@@ -16,7 +16,6 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import BaseCrossValidator, ParameterGrid
 from sklearn.utils.validation import has_fit_parameter
 
-from sbnn.data.checks import check_one_for_each
 from sbnn.data.inputs import ExpressionRegressor
 from sbnn.data.paired import Paired, as_paired
 from sbnn.determinism import reproducible
@@ -118,7 +117,6 @@ def cross_validate(
     cells = as_paired(data)
     if not len(cells.feature_names):
         raise ValueError(f"data: {cells.name!r} has no outputs to predict")
-    check_one_for_each(keep, "keep", what="kind of details")
     for name in keep:
         check_among("keep", name, DETAILS)
     check_among("scaling", scaling, SCALINGS)
@@ -151,10 +149,11 @@ def cross_validate(
     )
     fits = []
     for point in points:
-        find_panel(configure(estimator, point, seeds[0]), cells.gene_names)  # an error before fits
+        panel = find_panel(configure(estimator, point, seeds[0]), cells.gene_names)
         row = []
         for fold, seed_of_fold in zip(pairs, seeds, strict=True):
-            row.append(partial(fit, configure(estimator, point, seed_of_fold), fold=fold))
+            model = configure(estimator, point, seed_of_fold)
+            row.append(partial(fit, model, fold=fold, panel=panel))
         fits.append(row)
     return fit_all(record, fits, results, overwrite=overwrite, n_jobs=n_jobs, verbose=verbose)
 
@@ -175,11 +174,11 @@ def fit_and_score(
     scaling: str,
     preselect: int | None,
     keep: Sequence[str],
+    panel: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """Values of a fit to a fold, maybe without test cells."""
+    """Values of a fit to a fold, maybe without test cells; `panel` is as from `find_panel`."""
     values: dict[str, Any] = {}
     with reproducible():
-        panel = find_panel(model, data.gene_names)
         X_train, Y_train, X_test, Y_test, genes = split_fold(
             data, fold, scaling=scaling, preselect=preselect, panel=panel
         )

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import GroupKFold, check_cv
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.checks import check_one_for_each, gene_positions, known_labels
-from sbnn.data.counts import dense, log2p1, normalize_library_size, row_sums
+from sbnn.data.checks import check_one_for_each, dense, gene_positions, known_labels
+from sbnn.data.counts import log2p1, normalize_library_size, row_sums
 from sbnn.data.paired import Paired
 from sbnn.data.preprocessing import preselect_genes
 from sbnn.errors import check_number

@@ -67,9 +67,9 @@ def interpret(
         raise ValueError("stability: no column 'frequency'; use the table of sbnn.selection_table")
     if not hasattr(model, "x_mean_"):
         raise TypeError(f"model: expected one of this package, got {type(model).__name__}")
-    expression, outputs = match_outputs(model, X, Y)
+    outputs = match_outputs(model, X, Y)
     needed = model._needed_genes() if isinstance(model, StackedRegressor) else kept
-    values = validate_new_cells(model, expression, needed=needed)  # (n, p)
+    values = validate_new_cells(model, X, needed=needed)  # (n, p)
     true = np.asarray(outputs, dtype=np.float64).reshape(len(values), -1)  # (n, q)
     sds = StandardScaler().fit(true).scale_  # 1 if an output is constant
     names = np.asarray(getattr(outputs, "columns", model.output_names_))

@@ -7,17 +7,17 @@
 - `simulate_perturbations`: screens with known latents and shifts.
 """
 
-from sbnn.data.screens import screen
-from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.mechanism_shift.accuracy import (
     match_latents,
     recovery,
     recovery_of_genes,
     z_score_expression,
 )
+from sbnn.mechanism_shift.data import screen
 from sbnn.mechanism_shift.graph import edges_of
 from sbnn.mechanism_shift.model import LinearShift, SparseShiftVAE
 from sbnn.mechanism_shift.report import compute_once
+from sbnn.mechanism_shift.simulate import simulate_perturbations
 from sbnn.mechanism_shift.unmixing import unmix
 
 __all__ = [

@@ -16,9 +16,9 @@ from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
-from sbnn.data.screens import Screen, as_screen, check_cells_with_counts
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among
+from sbnn.mechanism_shift.data import Screen, as_screen, check_cells_with_counts
 from sbnn.mechanism_shift.graph import (
     compare_with_control,
     differ_from_zero,

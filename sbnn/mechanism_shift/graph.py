@@ -11,8 +11,8 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.stats import false_discovery_control, norm
 
-from sbnn.data.screens import perturbation_codes
 from sbnn.determinism import reproducible
+from sbnn.mechanism_shift.data import perturbation_codes
 from sbnn.mechanism_shift.network import ShiftNetwork, elbo_of_cells
 
 EDGE_PROBABILITY = 0.5  # above which a shift is an edge

@@ -22,7 +22,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.checks import abbreviate
 from sbnn.data.inputs import COUNT
-from sbnn.data.screens import (
+from sbnn.determinism import atomic_fit, reproducible
+from sbnn.errors import check_number, warn
+from sbnn.mechanism_shift.data import (
     Counts,
     as_screen,
     check_cells_with_counts,
@@ -32,8 +34,6 @@ from sbnn.data.screens import (
     perturbation_codes,
     read_control,
 )
-from sbnn.determinism import atomic_fit, reproducible
-from sbnn.errors import check_number, warn
 from sbnn.mechanism_shift.graph import (
     class_means,
     compare_with_control,

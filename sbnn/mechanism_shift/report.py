@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from sklearn.base import BaseEstimator
 
 from sbnn.data.fingerprint import fingerprint
-from sbnn.data.screens import as_screen
 from sbnn.evaluation.runs import describe_estimator, store_result
 from sbnn.evaluation.scores import label_rows, scores_table
 from sbnn.evaluation.verdict import corrected_difference, differences_over_draws
+from sbnn.mechanism_shift.data import as_screen
 from sbnn.mechanism_shift.graph import EDGE_PROBABILITY
 from sbnn.plotting.colors import METHOD_COLORS
 from sbnn.plotting.common import (

@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 from sklearn.utils import check_array
 
-from sbnn.data.screens import check_perturbation, read_control
 from sbnn.determinism import reproducible
+from sbnn.mechanism_shift.data import check_perturbation, read_control
 from sbnn.mechanism_shift.graph import (
     EDGE_PROBABILITY,
     compare_with_control,

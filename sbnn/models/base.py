@@ -193,8 +193,8 @@ class BottleneckRegressor(
             if not isinstance(eval_set, tuple | list) or len(eval_set) != 2:
                 raise ValueError("eval_set: expected a pair (X, Y)")
             X_eval, y_eval = eval_set
-            new_X, new_Y = inputs.match_outputs(self, X_eval, y_eval, argument="eval_set")
-            new_cells = inputs.validate_new_cells(self, new_X)
+            new_Y = inputs.match_outputs(self, X_eval, y_eval, argument="eval_set")
+            new_cells = inputs.validate_new_cells(self, X_eval)
             eval_x = self._read_genes(new_cells, device)
             eval_target = to_tensor(self._scale_outputs(new_Y, len(new_cells)))
             eval_cells = ScaledCells(x=eval_x, target=eval_target)
@@ -283,8 +283,8 @@ class BottleneckRegressor(
         Outputs with names are matched to those of the fit. With ``standardize=True``, outputs are
         in training SDs.
         """
-        cells, Y = inputs.match_outputs(self, X, y)
-        predictions = self.predict(cells)
+        Y = inputs.match_outputs(self, X, y)
+        predictions = self.predict(X)
         n = len(predictions)
         scaled_outputs = self._scale_outputs(Y, n)
         scaled_predictions = self._scale_outputs(predictions, n)
@@ -314,7 +314,7 @@ def model_in_units(
     # names and scales are learned as in a fit
     X = pd.DataFrame(data.X, columns=data.gene_names)
     Y = pd.DataFrame(data.Y, columns=data.feature_names)
-    cells, outputs = inputs.validate_training_cells(in_units, X, Y, check=False)
+    cells, outputs = inputs.validate_training_cells(in_units, X, Y)
     in_units._learn_scales(cells, outputs)
     # genes that the model was not fitted to are not among those that it kept
     is_fitted = np.isin(data.gene_names, genes)

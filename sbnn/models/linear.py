@@ -93,8 +93,8 @@ class LinearRegressor(ExpressionRegressor):
 
         Outputs with names are matched to those of the fit.
         """
-        cells, Y = match_outputs(self, X, y)
-        return pooled_r2(Y, self.predict(cells), self.y_mean_)
+        Y = match_outputs(self, X, y)
+        return pooled_r2(Y, self.predict(X), self.y_mean_)
 
 
 class LeaveOneOutRidge(LinearRegressor):

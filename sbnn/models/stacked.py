@@ -182,8 +182,8 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
 
     def score(self, X: Any, y: Any = None) -> float:
         """R2 pooled over the outputs; see `DistilledBottleneckRegressor.score`."""
-        cells, Y = inputs.match_outputs(self, X, y)
-        predictions = self.predict(cells)
+        Y = inputs.match_outputs(self, X, y)
+        predictions = self.predict(X)
         n = len(predictions)
         scaled_outputs = self.network_._scale_outputs(Y, n)
         scaled_predictions = self.network_._scale_outputs(predictions, n)

@@ -12,15 +12,13 @@ from matplotlib.colors import LinearSegmentedColormap, ListedColormap, to_hex
 from pandas.api.types import is_numeric_dtype
 
 from sbnn.data.checks import (
-    GREY,
     MOST_GROUPS,
-    OKABE_ITO,
     UNKNOWN,
-    check_colors,
     group_columns,
     known_labels,
     match_rows,
 )
+from sbnn.data.colors import GREY, OKABE_ITO, fill_colors
 from sbnn.plotting.reading import name_and_color, short_name
 from sbnn.results import Record, check_record
 
@@ -133,7 +131,7 @@ def color_by(record: Record, labels: pd.Series | pd.DataFrame) -> Record:
             f"cells; a label that colours cells has 2 to {MOST_GROUPS}"
         )
     table = group_table(column).set_axis(record.labels.index)
-    colors = check_colors({}, table)
+    colors = fill_colors({}, table)
     values = record.values | {"labels": table, "colors": colors, "label": str(column.name)}
     return replace(record, values=values)
 
@@ -157,7 +155,7 @@ def _color_by_class(record, values):
     names = names.tolist()
     table = group_table(column).set_axis(record.labels.index)
     shades = [to_hex(color) for color in VALUE_COLORS(np.linspace(0, 1, len(names)))]
-    colors = check_colors(dict(zip(names, shades, strict=True)), table)
+    colors = fill_colors(dict(zip(names, shades, strict=True)), table)
     label = str(values.name)
     values = record.values | {"labels": table, "colors": colors, "label": label, "classes": names}
     return replace(record, values=values)

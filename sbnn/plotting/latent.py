@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from sbnn.data.checks import GREY, OKABE_ITO
+from sbnn.data.colors import GREY, OKABE_ITO
 from sbnn.evaluation.stability import trusted_genes
 from sbnn.plotting.colors import GREEN, SKY, Groups, color_untyped
 from sbnn.plotting.common import (

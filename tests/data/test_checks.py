@@ -18,11 +18,13 @@ from sbnn import (
     verdict,
 )
 from sbnn.data import checks
+from sbnn.data import colors as colors_of_types
 from sbnn.data.counts import check_counts, describe_no_logs, normalize_library_size
 from sbnn.data.preprocessing import select_genes
-from sbnn.data.screens import screen
-from sbnn.data.trajectories import trajectories
+from sbnn.dynamics.data import trajectories
 from sbnn.evaluation.folds import grouped_folds
+from sbnn.mechanism_shift.data import screen
+from sbnn.own_data import advice
 
 CELLS = pd.Index(["a", "b", "c"])
 TABLE = pd.DataFrame(index=CELLS)
@@ -51,13 +53,13 @@ def test_names_are_in_order_and_one_for_each(names):
 )
 def test_names_that_look_alike_are_told(names):
     given, expected = names
-    assert ascii(given) in checks.describe_similar(["other", given], [expected])
+    assert ascii(given) in advice.describe_similar(["other", given], [expected])
 
 
 @pytest.mark.parametrize("names", [("5.0", "50"), ("a", "a"), ("a", "b")])
 def test_other_names_do_not_look_alike(names):
     given, expected = names
-    assert not checks.describe_similar([given], [expected])
+    assert not advice.describe_similar([given], [expected])
 
 
 # --- labels
@@ -150,21 +152,21 @@ def test_marks_of_missing_labels_are_no_groups(incomplete):
 
 def test_colours_that_are_given_are_kept():
     labels = pd.DataFrame({"family": "unknown", "type": ["b"]})
-    colors = checks.check_colors({"b": "red", 1: "#00ff0a"}, labels)
+    colors = colors_of_types.fill_colors({"b": "red", 1: "#00ff0a"}, labels)
     assert colors == {"b": "#FF0000", "1": "#00FF0A"}
 
 
 def test_every_type_has_a_colour_of_its_own():
     labels = pd.DataFrame({"family": "unknown", "type": ["c", "a", "b", "unknown", "a"]})
-    first, _, third = checks.HUES[:3]
-    colors = checks.check_colors({"b": "red"}, labels)
-    assert colors == {"b": "#FF0000", "unknown": checks.GREY, "a": first, "c": third}
+    first, _, third = colors_of_types.HUES[:3]
+    colors = colors_of_types.fill_colors({"b": "red"}, labels)
+    assert colors == {"b": "#FF0000", "unknown": colors_of_types.GREY, "a": first, "c": third}
 
 
 def test_families_are_hues_and_types_their_shades():
     types = ["x2", "x1", "y", "z", "u", "v", "w", "r", "s", "q", "t"]
     labels = pd.DataFrame({"family": [*"AABCDEFGHIJ"], "type": types})
-    colors = checks.type_shades(labels)
+    colors = colors_of_types.type_shades(labels)
     assert (colors["x1"], colors["y"]) == ("#0072B2", "#D55E00")
     # half of 65 % of the way to white, and 60 % of the levels
     assert colors["x2"] == "#53A0CB"
@@ -173,7 +175,7 @@ def test_families_are_hues_and_types_their_shades():
 
 def test_colours_do_not_depend_on_the_order_of_cells():
     labels = pd.DataFrame({"family": ["unknown", *"BAA"], "type": ["x", "x", "x", "y"]})
-    assert checks.type_shades(labels[::-1]) == checks.type_shades(labels)
+    assert colors_of_types.type_shades(labels[::-1]) == colors_of_types.type_shades(labels)
 
 
 # --- counts

@@ -9,9 +9,9 @@ from scipy import sparse
 from sklearn import config_context
 
 from sbnn.data.paired import as_paired, get_groups, paired
-from sbnn.data.screens import screen
-from sbnn.data.tables import read_tables
-from sbnn.data.typed_cells import as_typed
+from sbnn.ephys_types.data import as_typed
+from sbnn.mechanism_shift.data import screen
+from sbnn.own_data.tables import read_tables
 
 
 def assert_equal(one, other):

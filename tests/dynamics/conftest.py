@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sbnn.data.gene_network import GeneNetwork
+from sbnn.dynamics.gene_network import GeneNetwork
 from sbnn.dynamics.phoenix import Phoenix
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from pytest import approx
 
-from sbnn.data.trajectories import Samples
+from sbnn.dynamics.data import Samples
 from sbnn.dynamics.evaluation import edge_accuracy, path_errors
 from sbnn.dynamics.solver import DivergenceError
 

@@ -8,7 +8,6 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold
 
-from sbnn.data.trajectories import Samples
 from sbnn.dynamics.baselines import (
     BASELINES,
     CANDIDATE_PENALTIES,
@@ -18,6 +17,7 @@ from sbnn.dynamics.baselines import (
     held_out_ridge,
     shrunken_slopes,
 )
+from sbnn.dynamics.data import Samples
 
 TIMES = [np.array([0.0, 1, 2, 4, 5]), np.array([1.0, 2, 4, 6]), np.array([0.0, 3, 4])]
 

@@ -5,11 +5,11 @@ import pytest
 from numpy.testing import assert_array_equal
 from pytest import approx
 
-from sbnn.data.gene_dynamics import prior_table, simulate_network, truth_table
-from sbnn.data.trajectories import as_trajectories
 from sbnn.dynamics import PhoenixRegressor, evaluate, gene_set_test, known_targets_test
 from sbnn.dynamics.baselines import PriorAlone
+from sbnn.dynamics.data import as_trajectories
 from sbnn.dynamics.evaluation import edge_accuracy, fit_and_score_network, path_errors
+from sbnn.dynamics.simulate import prior_table, simulate_network, truth_table
 
 pytestmark = pytest.mark.filterwarnings("ignore:the one-step error")
 

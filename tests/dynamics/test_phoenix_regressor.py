@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.dynamics import PhoenixRegressor
 from sbnn.dynamics.baselines import AutoRegression
+from sbnn.dynamics.data import as_trajectories, trajectories
 from sbnn.dynamics.solver import DivergenceError
 
 pytestmark = pytest.mark.filterwarnings("ignore:the one-step error")

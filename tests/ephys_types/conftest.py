@@ -2,8 +2,8 @@
 
 import pytest
 
-from sbnn.data.simulate_ephys import simulate_ephys_types
-from sbnn.data.typed_cells import as_typed
+from sbnn.ephys_types.data import as_typed
+from sbnn.ephys_types.simulate import simulate_ephys_types
 
 
 @pytest.fixture(scope="session")

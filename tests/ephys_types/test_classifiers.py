@@ -15,7 +15,6 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import scale
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sbnn.data.typed_cells import family_columns
 from sbnn.ephys_types import (
     AttentionBiLSTMClassifier,
     EphysTypeClassifier,
@@ -24,6 +23,7 @@ from sbnn.ephys_types import (
     sparse_pca_forest,
 )
 from sbnn.ephys_types.base import feature_scaling, kernel_logistic
+from sbnn.ephys_types.data import family_columns
 from sbnn.ephys_types.sparse_pca_forest import sparse_components
 
 BILSTM = AttentionBiLSTMClassifier(hidden=8, max_epochs=3, random_state=0)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sbnn.data.screens import as_screen
 from sbnn.mechanism_shift import SparseShiftVAE, simulate_perturbations
+from sbnn.mechanism_shift.data import as_screen
 
 GENE = 6
 

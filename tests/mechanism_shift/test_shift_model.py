@@ -11,7 +11,6 @@ from sklearn.base import clone
 from sklearn.utils import check_array
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sbnn.data.screens import check_screen_counts
 from sbnn.mechanism_shift import (
     LinearShift,
     SparseShiftVAE,
@@ -19,6 +18,7 @@ from sbnn.mechanism_shift import (
     simulate_perturbations,
 )
 from sbnn.mechanism_shift.accuracy import align_with_truth, recovery_scores
+from sbnn.mechanism_shift.data import check_screen_counts
 from sbnn.mechanism_shift.graph import pivot_graph
 from sbnn.mechanism_shift.training import OneCycleTraining
 

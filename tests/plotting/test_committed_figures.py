@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from made_up import figure_text
 
-from sbnn.cli import REPOSITORY
 from sbnn.evaluation.stability import gene_counts
 from sbnn.plotting.reading import mean_text
 from sbnn.study import figures, report
+from sbnn.study.command import REPOSITORY
 
 REAL = (
     "scala",

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy.spatial.distance import pdist
 
-from sbnn.data.checks import GREY
+from sbnn.data.colors import GREY
 from sbnn.plotting import colors, common, maps, reading
 
 

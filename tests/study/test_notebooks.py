@@ -8,12 +8,13 @@ from files import published, put
 from notebook import NOTEBOOKS, run_cells
 from scipy.io import savemat
 
-from sbnn import cli, simulate_patchseq
+from sbnn import simulate_patchseq
 from sbnn.data.datasets import list_datasets
 from sbnn.data.readers import gouwens
 from sbnn.evaluation import runs
+from sbnn.study import command
 
-FIGURES = cli.REPOSITORY / "figures"
+FIGURES = command.REPOSITORY / "figures"
 # of each study one; those of types and of dynamics are run by the tests of these studies
 COMMITTED = ["scala", "papalexi", "own_data/simulated"]
 
@@ -22,7 +23,7 @@ def run_all(dataset, figures, like=None, **parameters):
     """Run the notebooks of a data set, or of one `like` it; names of their saved figures."""
     if list_datasets()["state"].get(dataset, "here") != "here":
         pytest.skip("the data are not on this machine")
-    for number, names in cli.NOTEBOOKS.items():
+    for number, names in command.NOTEBOOKS.items():
         for path in NOTEBOOKS.glob(f"{number}_*") if (like or dataset) in names else ():
             run_cells(path.stem, dataset=dataset, figures=str(figures), **parameters)
     return {path.stem for path in figures.glob(f"{dataset}*/*.png")}

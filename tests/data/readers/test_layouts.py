@@ -20,7 +20,8 @@ from scipy.io import savemat
 from sbnn.data.counts import read_count_table
 from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
-from sbnn.data.readers import citeseq, ephys_types, gouwens, scala
+from sbnn.data.readers import citeseq, gouwens, scala
+from sbnn.ephys_types import reader as ephys_types
 
 MOUSE_LABELS = """,type,type5,subclass,t_type,met_type,area,layer,cre,age_days,donor
 73,SST,SST,Sst,Sst Chodl,Sst-1,VISl,,Vip;Flp,,4

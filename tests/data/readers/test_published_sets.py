@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sbnn import load_dataset
-from sbnn.data.counts import dense
+from sbnn.data.checks import dense
 
 pytestmark = pytest.mark.filterwarnings("ignore:8 of 185 cells have no type")
 

@@ -1,0 +1,247 @@
+"""What `sbnn fit` and `sbnn predict` ask, refuse and write."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from notebook import NOTEBOOKS
+
+from sbnn import cli
+from sbnn.data.simulate import simulate_tables
+from sbnn.own_data import command
+from sbnn.own_data import page as own_page
+from sbnn.results import load, load_folder
+
+RECORDS = {
+    "cv_distilled",
+    "cv_ridge",
+    "cv_stacked",
+    "fit_distilled_2d",
+    "fit_stacked",
+    "genes_curve",
+    "halves_distilled",
+    "interpretation",
+    "map_trust",
+    "tsne",
+}
+
+
+def simulate_options(folder):
+    """Options of `sbnn fit` for a quick run on simulated tables in a folder."""
+    files = simulate_tables(folder, 60, n_genes=30, n_outputs=3, n_true_genes=5)
+    options = ["fit", "--fast"]
+    for name, path in zip(("expression", "outputs", "labels"), files.values(), strict=False):
+        options += [f"--{name}", str(path)]
+    return options
+
+
+@pytest.fixture
+def tables(tmp_path, monkeypatch):
+    """Options of `sbnn fit` for tables in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    return simulate_options("raw")
+
+
+def run(*words):
+    return cli.main([str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """Folder of a finished run with donors held out and a panel of three genes."""
+    folder = tmp_path_factory.mktemp("fit")
+    printed = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+        options = simulate_options("raw")
+        Path("markers.txt").write_text("gene07\n", encoding="utf-8")
+        panel = ["--require", "markers.txt", "--n-genes", "3", "--curve"]
+        assert run(*options, *panel, "--groups", "donor", "--out", "results/mine") == 0
+    results = (folder / "results" / "mine").resolve()
+    verdict = json.loads((results / "summary.json").read_text(encoding="utf-8"))["verdict"]
+    assert printed.getvalue().endswith(f"{verdict['sentence']}\n")
+    assert f"in {results}" in printed.getvalue()
+    return results
+
+
+@pytest.mark.slow
+def test_a_fit_writes_a_page_with_figures_and_without_code(fitted):
+    page = (fitted / "report.html").read_text(encoding="utf-8")
+    assert "Test R2 " in page
+    assert page.count("data:image/png") >= 5
+    assert "cross_validate" not in page
+
+
+@pytest.mark.slow
+def test_a_fit_writes_an_explorer_and_every_record(fitted):
+    assert (fitted / "explorer.html").exists()
+    assert load_folder(fitted).keys() == RECORDS
+
+
+@pytest.mark.slow
+def test_halves_of_a_quick_fit_are_of_two_pairs(fitted):
+    assert len(load(fitted / "halves_distilled.pickle.xz").folds) == 4
+
+
+@pytest.mark.slow
+def test_a_fit_writes_tables(fitted):
+    assert pd.read_csv(fitted / "genes.csv")["trusted"].dtype == bool
+    assert pd.read_csv(fitted / "cells.csv")["error"].notna().all()
+    assert pd.read_csv(fitted / "outputs.csv")["low"].isna().all()  # two folds
+    assert (fitted / "effects.csv").exists()
+
+
+@pytest.mark.slow
+def test_a_panel_is_listed_in_the_order_of_choice(fitted):
+    genes = pd.read_csv(fitted / "genes.csv", index_col="gene").dropna(subset="order")
+    assert sorted(genes["order"]) == [1, 2, 3]
+    assert genes["order"].idxmin() == genes.index[genes["required"]].item() == "gene07"
+    assert genes["panel_test_r2"].notna().all()
+
+
+@pytest.mark.slow
+def test_cells_of_the_fit_are_placed_again(fitted, tmp_path):
+    file = tmp_path / "again.csv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", io.StringIO())
+        assert run("predict", fitted, fitted.parents[1] / "raw" / "counts.csv", "--out", file) == 0
+    places = ["sbnn_1", "sbnn_2"]
+    cells = pd.read_csv(fitted / "cells.csv", index_col="cell")[places]
+    again = pd.read_csv(file, index_col="cell").loc[cells.index, places]
+    np.testing.assert_allclose(again, cells, atol=1e-4)
+
+
+def test_new_cells_do_not_replace_a_model(tmp_path, capsys):
+    model = tmp_path / "stacked.safetensors"
+    assert run("predict", model, "counts.csv", "--out", model) == 2
+    assert "would replace a model" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_tables_of_a_fit_are_printed(fitted, capsys):
+    assert run("report", fitted) == 0
+    assert "Test R2" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_where_it_was(tables):
+    command = [sys.executable, "-m", "sbnn", *tables, "--out", "mine"]
+    first = Path("mine/cv_distilled.pickle.xz")
+    killed = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ)
+    while not first.exists():
+        assert killed.poll() is None
+        time.sleep(0.1)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    written = first.stat().st_mtime_ns
+    assert not Path("mine/report.html").exists()
+    assert run(*tables) == 0
+    assert first.stat().st_mtime_ns == written
+    assert Path("mine/report.html").exists()
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Parameters of notebook 08 in the order of the runs, in place of running it."""
+    calls = []
+
+    def note_parameters(source, target, parameters):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        notebook = {"metadata": {"papermill": {"parameters": parameters}}}
+        target.write_text(json.dumps(notebook), encoding="utf-8")
+        summary = {"verdict": {"sentence": "A sentence."}}
+        (target.parent / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+        calls.append(parameters)
+
+    monkeypatch.setattr(command, "run_notebook", note_parameters)
+    monkeypatch.setattr(own_page, "write_page", lambda folder, notebook: None)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "text"),
+    [
+        ("--outputs", "raw/lost.csv", "lost.csv"),
+        ("--outputs", "raw/labels.csv", "expected numbers"),
+        ("--groups", "day", "'day'"),
+        ("--require", "raw/labels.csv", "are not among the 30 genes"),
+        ("--color", "day", "color: 'day' is unknown, expected one of ['family', 'type', 'donor']"),
+    ],
+)
+def test_a_refused_table_leaves_no_folder(option, value, text, tables, asked, capsys):
+    assert run(*tables, option, value) == 2
+    assert text in capsys.readouterr().err.splitlines()[-1]
+    assert not asked
+    assert not Path("mine").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        ("--n-genes 7", "n_genes", 7),
+        ("--curve", "curve", True),
+        ("--n-components 3", "n_components", 3),
+        ("--pairs 9", "n_pairs", 9),
+        ("--preselect 20", "preselect", 20),
+        ("--no-preselect", "preselect", None),
+        ("--counts", "counts", True),
+        ("--genes-in-rows", "genes_in_rows", True),
+        ("--seed 3", "seed", 3),
+        ("--color donor", "color", "donor"),
+        ("--device cpu", "device", "cpu"),
+    ],
+)
+def test_an_option_is_a_parameter(words, name, value, tables, asked):
+    assert run(*tables, *words.split()) == 0
+    assert asked[0][name] == value
+
+
+def test_numbered_rows_are_matched_on_demand(tables, asked, capsys):
+    numbered = pd.read_csv("raw/counts.csv", index_col=0).T.reset_index(drop=True)
+    numbered.to_csv("counts.csv")
+    outputs = pd.DataFrame(np.random.default_rng(0).normal(size=(len(numbered), 2)))
+    outputs.add_prefix("output").to_csv("outputs.csv")
+    command = ["fit", "--expression", "counts.csv", "--outputs", "outputs.csv"]
+    assert run(*command) == 2
+    assert "--by-position" in capsys.readouterr().err
+    assert run(*command, "--by-position") == 0
+    assert asked[0]["by_position"]
+
+
+def test_the_notebook_knows_every_parameter(tables, asked):
+    run(*tables, "--preselect", "20")
+    notebook = json.loads((NOTEBOOKS / command.OWN_DATA).read_text(encoding="utf-8"))
+    known = "".join(notebook["cells"][1]["source"])
+    assert [name for name in asked[0] if not re.search(rf"^{name} = ", known, re.M)] == []
+
+
+def test_tables_are_found_from_any_folder(tables, asked):
+    run(*tables)
+    assert Path(asked[0]["expression"]).is_absolute()
+
+
+@pytest.mark.parametrize(("words", "is_kept"), [(["--fast"], True), ([], False)])
+def test_a_full_run_replaces_a_quick_one(words, is_kept, tables, asked):
+    run(*tables)
+    record = Path("mine/cv_ridge.pickle.xz")
+    record.touch()
+    run(*[word for word in tables if word != "--fast"], *words)
+    assert record.exists() == is_kept
+
+
+def test_fits_are_counted_by_their_files(tmp_path):
+    (tmp_path / "fit_distilled_2d.pickle.xz").touch()
+    parts = tmp_path / "cv_distilled.pickle.xz.parts"
+    parts.mkdir()
+    (parts / "a.pickle.xz").touch()
+    fits = {"cv_distilled": 10, "fit_distilled": 1, "map_trust": 3}
+    assert command._count_done(tmp_path, fits) == 2

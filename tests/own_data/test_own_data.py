@@ -1,0 +1,260 @@
+"""What a user's run writes, in whole numbers of folds, and what becomes of new cells."""
+
+import json
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from sbnn import (
+    CountNormalizer,
+    DistilledBottleneckRegressor,
+    DistilledSettings,
+    LeaveOneOutRidge,
+    SparseReducedRankRegression,
+    StackedRegressor,
+    cross_validate,
+    fit_full,
+    interpret,
+    stability_selection,
+    verdict,
+)
+from sbnn.data.paired import as_paired
+from sbnn.own_data.results import choose_folds, predict_cells, read_panel, write_tables
+
+QUICK = DistilledSettings(n_trees=2, n_augmented=9, steps_of_teachers=2, steps_of_student=2)
+
+
+@pytest.mark.parametrize(("fast", "n_folds"), [(False, 10), (True, 2)])
+def test_folds_test_every_cell_once(fast, n_folds, adata):
+    cells = adata[:103]  # not a multiple of the number of folds
+    folds = choose_folds(cells, fast=fast)
+    assert len(folds) == n_folds
+    tested = np.concatenate([test for _, test in folds])
+    assert sorted(tested) == [*range(103)]
+
+
+# --- panels
+
+
+MEASURED = pd.Index(["Gad1", "Pvalb", "Sst", "Vip"])
+
+
+def write_genes(path, *genes):
+    """A file as Excel writes it."""
+    path.write_text("\r\n".join([*genes, ""]), encoding="utf-8-sig")
+    return path
+
+
+def test_candidates_without_values_are_left_out(tmp_path):
+    markers = write_genes(tmp_path / "markers.txt", "Sst")
+    probes = write_genes(tmp_path / "probes.txt", "Vip", "Lost", "Sst")
+    with pytest.warns(UserWarning, match="1 candidate genes .* left out: Lost"):
+        panel = read_panel(MEASURED, markers, probes, n_genes=25)
+    assert panel == (["Sst"], ["Vip", "Sst"], 2)
+
+
+def test_a_curve_begins_with_the_required_genes(tmp_path):
+    markers = write_genes(tmp_path / "markers.txt", "Sst", "Vip")
+    assert read_panel(MEASURED, markers, None, n_genes=4).numbers() == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("require", "candidates", "message"),
+    [
+        (["SST"], ["Vip"], "'Sst' and 'SST' differ only in capitals"),
+        (["Sst", "Vip"], ["Vip"], "require: 2 genes are more than the 1 of the panel"),
+        (["Sst"], ["VIP"], "candidates: none of 1 genes is in the data: VIP"),
+        ([], ["Vip"], "markers.txt has no name of a gene"),
+    ],
+)
+def test_impossible_panels_are_refused(require, candidates, message, tmp_path):
+    markers = write_genes(tmp_path / "markers.txt", *require)
+    probes = write_genes(tmp_path / "probes.txt", *candidates)
+    with pytest.raises(ValueError, match=message):
+        read_panel(MEASURED, markers, probes, n_genes=1)
+
+
+# --- tables
+
+
+@pytest.fixture(scope="module")
+def records(adata):
+    """All but the stability of a map, of a linear model."""
+    model = SparseReducedRankRegression(alpha=0.1)
+    stacked = StackedRegressor(DistilledBottleneckRegressor(n_genes=5, distillation=QUICK))
+    folds = choose_folds(adata)[:3]
+    fitted = SparseReducedRankRegression(alpha=0.1).fit(adata)
+    return {
+        "fit": fit_full(model, adata, preselect=30),
+        "scores": cross_validate(model, adata, folds, verbose=False),
+        "ridge": cross_validate(LeaveOneOutRidge(), adata, folds, verbose=False),
+        "stacked": cross_validate(stacked, adata, folds, verbose=False),
+        "halves": stability_selection(model, adata, n_pairs=2, verbose=False),
+        "effects": interpret(fitted, adata),
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(adata, records, tmp_path_factory):
+    """Folder with the tables of the records."""
+    path = tmp_path_factory.mktemp("tables")
+    write_tables(path, adata, records, {"groups": None})
+    return path
+
+
+def test_genes_of_the_fit_are_kept_in_their_table(folder, adata, records):
+    genes = pd.read_csv(folder / "genes.csv", index_col="gene")
+    assert set(genes.index) == set(adata.var_names)  # also those that were not preselected
+    assert set(genes.index[genes["kept"]]) == set(records["fit"].kept_genes)
+
+
+def test_truth_values_are_those_of_r_and_excel(folder):
+    genes = pd.read_csv(folder / "genes.csv", dtype=str)
+    assert set(genes["kept"]) == {"TRUE", "FALSE"}
+
+
+@pytest.mark.parametrize("role", ["ridge", "stacked"])
+def test_outputs_are_beside_other_models(folder, records, role):
+    outputs = pd.read_csv(folder / "outputs.csv", index_col="output")
+    expected = records[role].test_feature_r2[:, 0].mean(0)
+    assert_allclose(outputs[f"{role}_r2"], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("role", "prefix"), [("scores", "predicted_"), ("stacked", "stacked_")])
+def test_predictions_of_cells_are_those_of_their_fold(folder, adata, records, role, prefix):
+    cells = pd.read_csv(folder / "cells.csv", index_col="cell")
+    train, test = records[role].folds[1]
+    Y = as_paired(adata).Y.astype(float)
+    scaled = records[role].test_predictions[0][1]
+    expected = scaled * Y[train].std(0) + Y[train].mean(0)
+    predicted = cells.iloc[test].filter(like=prefix)
+    assert_allclose(predicted, expected, rtol=1e-3)
+
+
+def test_untested_cells_are_empty(folder, records):
+    cells = pd.read_csv(folder / "cells.csv", index_col="cell")
+    tested = np.concatenate([test for _, test in records["scores"].folds])
+    assert cells["predicted_output1"].notna().sum() == len(tested)
+
+
+def test_effects_have_a_column_for_each_output(folder, records):
+    effects = pd.read_csv(folder / "effects.csv", index_col="gene")
+    expected = pd.DataFrame(records["effects"].effects, records["effects"].kept_genes)
+    assert_allclose(effects["output2"], expected.loc[effects.index, 1], rtol=1e-4)
+
+
+def test_the_summary_holds_the_verdict(folder, records):
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    sentence = verdict(records["scores"], records["ridge"]).sentence
+    assert summary["verdict"]["sentence"] == sentence
+    assert summary["settings"] == {"groups": None}
+
+
+def test_an_annotated_file_has_map_and_genes(folder, adata, records):
+    annotated = anndata.read_h5ad(folder / "cells.h5ad")
+    assert_allclose(annotated.obsm["X_sbnn"], records["fit"].latent)
+    assert annotated.var_names.equals(adata.var_names)
+    kept = annotated.var_names[annotated.var["kept"]]
+    assert set(kept) == set(records["fit"].kept_genes)
+    cells = pd.read_csv(folder / "cells.csv", index_col="cell")
+    for key in ("predicted", "stacked"):
+        assert_allclose(annotated.obsm[key], cells.filter(like=f"{key}_"), rtol=1e-4)
+
+
+def test_an_annotated_file_has_no_results_of_an_earlier_fit(adata, records, tmp_path):
+    earlier = adata.copy()
+    earlier.var[["kept", "trusted"]] = False
+    earlier.obsm["stacked"] = np.zeros((earlier.n_obs, 1))
+    write_tables(tmp_path, earlier, {"fit": records["fit"]})
+    written = anndata.read_h5ad(tmp_path / "cells.h5ad")
+    assert set(written.var_names[written.var["kept"]]) == set(records["fit"].kept_genes)
+    assert "trusted" not in written.var  # which this fit was not asked for
+    assert "stacked" not in written.obsm
+
+
+def test_names_with_slashes_are_written(adata, tmp_path):
+    outputs = adata.obsm["outputs"].add_prefix("mV/s ")
+    pair = adata.to_df(), outputs
+    fit = fit_full(SparseReducedRankRegression(alpha=0.3), pair)
+    write_tables(tmp_path, pair, {"fit": fit})
+    written = anndata.read_h5ad(tmp_path / "cells.h5ad").obsm["outputs"]
+    assert written.columns[0] == "mV|s output1"
+
+
+def test_records_of_other_cells_are_refused(adata, records, tmp_path):
+    with pytest.raises(ValueError, match="expected the cells of data"):
+        write_tables(tmp_path, adata[::-1], records)
+
+
+# --- new cells
+
+
+@pytest.fixture(scope="module")
+def network(adata):
+    """Fitted to the first 80 cells."""
+    model = DistilledBottleneckRegressor(distillation=QUICK, n_genes=5, random_state=0)
+    model.fit(adata[:80])
+    model.normalizer_ = CountNormalizer().fit(adata[:80])
+    return model
+
+
+@pytest.fixture
+def new_counts(adata):
+    return adata[80:].to_df("counts")
+
+
+def test_new_counts_are_normalised_like_the_fit(network, new_counts):
+    expression = network.normalizer_.transform(new_counts)
+    placed = predict_cells(network, new_counts)
+    assert_allclose(placed[["sbnn_1", "sbnn_2"]], network.transform(expression))
+    assert_allclose(placed["predicted_output3"], network.predict(expression)[:, 2])
+
+
+def test_genes_in_rows_are_found(network, new_counts, tmp_path):
+    new_counts.T.to_csv(tmp_path / "new.tsv", sep="\t")
+    placed = predict_cells(network, tmp_path / "new.tsv")
+    pd.testing.assert_frame_equal(placed, predict_cells(network, new_counts))
+
+
+def test_a_file_of_anndata_is_read(network, adata, new_counts, tmp_path):
+    adata[80:].copy().write_h5ad(tmp_path / "new.h5ad")
+    placed = predict_cells(network, tmp_path / "new.h5ad")
+    pd.testing.assert_frame_equal(placed, predict_cells(network, new_counts))
+
+
+def test_missing_genes_are_named(network, new_counts):
+    gene = network.feature_names_in_[network.support_][0]
+    with pytest.raises(ValueError, match=f"no values for 1 of the 5 genes .*{gene}"):
+        predict_cells(network, new_counts.drop(columns=gene))
+
+
+def test_counts_for_a_model_of_logs_are_refused(network, new_counts, tmp_path):
+    path = network.save(tmp_path / "model.safetensors")
+    model = DistilledBottleneckRegressor.load(path)
+    model.normalizer_ = None
+    with pytest.raises(ValueError, match="fitted to log values"):
+        predict_cells(model, new_counts)
+
+
+def test_a_folder_stands_for_its_model(network, new_counts, tmp_path):
+    network.save(tmp_path / "model.safetensors")
+    placed = predict_cells(tmp_path, new_counts)
+    assert_allclose(placed, predict_cells(network, new_counts), rtol=1e-5)
+
+
+def test_a_stacked_model_adds_its_predictions(adata, new_counts, tmp_path):
+    network = DistilledBottleneckRegressor(distillation=QUICK, n_genes=5, random_state=0)
+    files = {"network": tmp_path / "model.safetensors", "both": tmp_path / "stacked.safetensors"}
+    fit_full(network, adata[:80], model_file=files["network"])
+    fit_full(StackedRegressor(network), adata[:80], model_file=files["both"])
+    of_network, of_both = (predict_cells(file, new_counts) for file in files.values())
+    # the map and the first predictions are those of the network
+    assert_allclose(of_both[of_network.columns], of_network, rtol=1e-6)
+    both = StackedRegressor.load(files["both"])
+    stacked = of_both.drop(columns=of_network.columns)
+    assert [*stacked] == [f"stacked_{name}" for name in both.output_names_]
+    assert_allclose(stacked, both.predict(both.normalizer_.transform(new_counts)))
+    assert np.abs(stacked.to_numpy() - of_network.iloc[:, 2:]).to_numpy().max() > 0.01

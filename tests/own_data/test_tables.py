@@ -1,0 +1,441 @@
+"""Own tables: matched by exact names, or refused with what was found and what to do."""
+
+import gzip
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy import sparse
+
+from sbnn.data.paired import as_paired
+from sbnn.own_data.tables import read_tables
+
+RNG = np.random.default_rng(0)
+CELLS = [f"c{i}" for i in range(12)]
+COUNTS = pd.DataFrame(RNG.poisson(3, (12, 6)) + [[1]], CELLS, ["A1", "B2", "NA", "D", "E", "F"])
+OUTPUTS = pd.DataFrame(RNG.normal(-60, 5, (12, 2)), CELLS, ["Vrest", "Rin"])
+LABELS = pd.DataFrame({"type": list("aabb") * 3, "donor": list("xyz") * 4}, CELLS)
+
+
+# --- what is read
+
+
+def test_counts_become_logarithms():
+    data = as_paired(read_tables(COUNTS, OUTPUTS))
+    totals = COUNTS.sum(axis=1)
+    logs = np.log2(COUNTS.div(totals, axis=0) * totals.median() + 1)
+    np.testing.assert_allclose(data.X, logs, rtol=1e-5)
+    assert data.library_size == totals.median()
+
+
+@pytest.mark.filterwarnings("ignore:3 of 12 cells have no family")
+def test_labels_are_matched_by_name():
+    with pytest.warns(UserWarning, match="3 of 12 cells have no type"):
+        adata = read_tables(COUNTS, OUTPUTS, LABELS[:2:-1])
+    assert adata.obs["type"].tolist() == ["unknown"] * 3 + LABELS["type"].tolist()[3:]
+    assert adata.obs["donor"].iloc[3:].tolist() == LABELS["donor"].tolist()[3:]
+
+
+def write(table, path):
+    if path.suffix == ".xlsx":
+        table.to_excel(path)
+    else:
+        table.to_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "xlsx"])
+def test_names_and_labels_of_files_are_text(ending, tmp_path):
+    cells = [f"{i:03}" for i in range(11)] + ["1"]
+    donors = ["01", "1", "1.1", "1.10", "1E1", "10", "123456789012345678", "123456789012345679"]
+    labels = pd.DataFrame({"donor": [*donors, None, "True", "1", "01"]}, cells)
+    labels["batch"] = ["01", "1"] * 6  # nothing but numbers
+    write(labels, tmp_path / f"labels.{ending}")
+    write(COUNTS.set_axis(cells), tmp_path / f"counts.{ending}")
+    found = read_tables(
+        tmp_path / f"counts.{ending}", OUTPUTS.set_axis(cells), tmp_path / f"labels.{ending}"
+    )
+    assert found.obs_names.tolist() == cells
+    for column in labels:
+        expected = labels[column].fillna("missing").tolist()
+        assert found.obs[column].fillna("missing").tolist() == expected
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "xlsx"])
+@pytest.mark.parametrize("table", [COUNTS, COUNTS.T], ids=["cells in rows", "genes in rows"])
+def test_files_of_any_kind_and_orientation_are_the_same_cells(tmp_path, ending, table):
+    counts_path = tmp_path / f"counts.{ending}"
+    outputs_path = tmp_path / f"outputs.{ending}"
+    write(table, counts_path)
+    write(OUTPUTS, outputs_path)
+    found = read_tables(counts_path, outputs_path)
+    expected = read_tables(COUNTS, OUTPUTS)
+    assert found.obs_names.equals(expected.obs_names)
+    assert found.var_names.equals(expected.var_names)
+    np.testing.assert_array_equal(found.X, expected.X)
+    np.testing.assert_allclose(found.obsm["outputs"], expected.obsm["outputs"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_an_anndata_is_read_from_memory_and_from_its_file(from_file, adata, tmp_path):
+    path = tmp_path / "cells.h5ad"
+    adata.write_h5ad(path)
+    found = read_tables(path if from_file else adata)
+    np.testing.assert_array_equal(found.layers["counts"], adata.layers["counts"])
+    assert found.obs["type"].tolist() == adata.obs["type"].tolist()
+
+
+@pytest.fixture
+def columns(adata):
+    """Outputs with names of their own."""
+    return adata.obsm["outputs"].add_prefix("of ")
+
+
+def test_outputs_of_an_anndata_may_be_columns_of_obs(adata, columns):
+    adata = adata.copy()
+    adata.obs = adata.obs.join(columns)
+    found = read_tables(adata, [*columns]).obsm["outputs"]
+    np.testing.assert_allclose(found, columns, rtol=1e-6)
+
+
+def test_outputs_of_an_anndata_may_be_in_a_file(adata, columns, tmp_path):
+    path = tmp_path / "ephys.csv"
+    columns.to_csv(path)
+    found = read_tables(adata, str(path)).obsm["outputs"]
+    np.testing.assert_allclose(found, columns, rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Counts of 3000 cells x 600 genes as an AnnData, and outputs of all but the first cell."""
+    cells = [f"cell{i}" for i in range(3000)]
+    counts = RNG.poisson(0.04, (3000, 600)).astype(np.float32)
+    outputs = pd.DataFrame(RNG.normal(size=(3000, 2)), cells, ["a", "b"])
+    return AnnData(counts, pd.DataFrame(index=cells)), outputs[1:]
+
+
+@pytest.fixture
+def many_sparse(many):
+    adata, outputs = many
+    adata = adata.copy()
+    adata.X = sparse.csr_matrix(adata.X)
+    return adata, outputs
+
+
+def test_cells_without_outputs_are_left_out(many):
+    with pytest.warns(UserWarning, match="not in outputs left out: cell0"):
+        assert read_tables(*many).n_obs == 2999
+
+
+@pytest.mark.filterwarnings("ignore:.* left out")
+def test_sparse_counts_give_the_same(many, many_sparse):
+    expected = as_paired(read_tables(*many))
+    found = as_paired(read_tables(*many_sparse))
+    np.testing.assert_array_equal(found.X, expected.X)
+    assert found.sha256 == expected.sha256
+
+
+@pytest.mark.filterwarnings("ignore:.* left out")
+def test_sparse_counts_are_dense_twice_at_most(many_sparse):
+    tracemalloc.start()
+    found = read_tables(*many_sparse)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 3 * found.X.nbytes  # sparse copies are small, but not nothing
+    assert sparse.issparse(found.layers["counts"])
+
+
+def test_data_are_the_same_on_a_processor_with_other_logarithms():
+    adata = read_tables(COUNTS, OUTPUTS)
+    usual = as_paired(adata)
+    adata.X = np.nextafter(adata.X, np.float32(9))
+    other = as_paired(adata)
+    assert (other.X != usual.X).any()
+    assert other.sha256 == usual.sha256
+
+
+@pytest.mark.parametrize("tables", [(COUNTS + 1, OUTPUTS), (COUNTS, OUTPUTS + 1)])
+def test_other_values_have_another_fingerprint(tables):
+    usual = as_paired(read_tables(COUNTS, OUTPUTS))
+    assert as_paired(read_tables(*tables)).sha256 != usual.sha256
+
+
+def test_names_of_two_levels_become_text():
+    cells = pd.MultiIndex.from_product([["mouse 1"], COUNTS.index])
+    columns = pd.MultiIndex.from_product([OUTPUTS.columns, ["mean"]])
+    counts = COUNTS.set_axis(cells)
+    outputs = OUTPUTS.set_axis(cells).set_axis(columns, axis=1)
+    data = read_tables(counts, outputs)
+    assert data.obs_names[0] == str(cells[0])
+    assert data.obsm["outputs"].columns.tolist() == [str(name) for name in columns]
+
+
+def test_names_of_bytes_become_text():
+    counts = COUNTS.set_axis([name.encode() for name in CELLS])
+    assert read_tables(counts, OUTPUTS).obs_names.tolist() == CELLS
+
+
+def test_spaces_after_separators_are_no_part_of_names(tmp_path):
+    path = tmp_path / "outputs.csv"
+    OUTPUTS.to_csv(path)
+    path.write_text(path.read_text().replace(",", ", "))
+    assert [*read_tables(COUNTS, path).obsm["outputs"]] == [*OUTPUTS]
+
+
+def test_a_workbook_may_end_on_capitals(tmp_path):
+    path = tmp_path / "outputs.XLSX"
+    OUTPUTS.to_excel(path, engine="openpyxl")
+    assert [*read_tables(COUNTS, path).obsm["outputs"]] == [*OUTPUTS]
+
+
+def test_an_anndata_file_may_end_on_capitals(adata, tmp_path):
+    path = tmp_path / "mine.H5AD"
+    adata.write_h5ad(path)
+    assert read_tables(path).shape == adata.shape
+
+
+# --- what is left out, with a warning
+
+
+@pytest.fixture
+def told():
+    """Warnings of tables with many mistakes, and the cells that are left."""
+    counts = COUNTS.assign(**{"ERCC-00002": 7, "ERCC1": range(12), "G": 0})
+    counts.loc["c4"] = 0
+    outputs = OUTPUTS.assign(same=1.0)
+    outputs.iloc[3, 0] = np.nan
+    another = outputs[1:2].set_axis(["d1"])
+    with pytest.warns(UserWarning) as warned:
+        adata = read_tables(counts, pd.concat([outputs[1:], another]), LABELS)
+    return "; ".join(str(one.message) for one in warned), adata
+
+
+@pytest.mark.parametrize(
+    "text", ["outputs left out: c0", "d1", "c3", "ERCC-00002", "c4", "cells left out: G", "same"]
+)
+def test_what_is_left_out_is_told(text, told):
+    warnings, _ = told
+    assert text in warnings
+
+
+def test_a_gene_named_like_spike_ins_is_kept(told):
+    """ERCC1 repairs DNA."""
+    _, adata = told
+    assert "ERCC1" in adata.var_names
+
+
+def test_labels_of_the_cells_that_are_left_are_theirs(told):
+    _, adata = told
+    assert adata.obs_names.tolist() == ["c1", "c2", *CELLS[5:]]
+    assert adata.obs["donor"].tolist() == LABELS["donor"][adata.obs_names].tolist()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Unnamed: 0", "n_genes_by_counts", "total_counts", "cluster"]
+    + ["1-Mar", "Sep-07", "2001-03-01 00:00:00"]  # what spreadsheets make of MARCH1 and SEPT7
+    + ["__no_feature", "N_unmapped"],  # what HTSeq and STAR count besides genes
+)
+def test_names_that_tools_make_are_named(name):
+    outputs = OUTPUTS.assign(**{name: RNG.random(12)})
+    with pytest.warns(UserWarning, match=f"names that tools make: {name};"):
+        read_tables(COUNTS, outputs)
+
+
+@pytest.mark.parametrize(
+    ("column", "line"),
+    [
+        (np.arange(12) * 300, r"table\[\['Rin'\]\] = np.log2\(table\[\['Rin'\]\] \+ 1\)"),
+        ([*RNG.uniform(size=11), 90.5], "np.log2"),
+        ([*RNG.normal(-9, 1, 11), 90.5], r"\.clip\(upper="),
+    ],
+    ids=["whole numbers", "skewed", "skewed below 0"],
+)
+def test_outputs_with_long_tails_are_named(column, line):
+    with pytest.warns(UserWarning, match=f"outputs with a long tail, .*: Rin; .*{line}"):
+        read_tables(COUNTS, OUTPUTS.assign(Rin=column))
+
+
+def test_numbers_of_spikes_are_no_raw_counts():
+    spikes = [3, 0, 12, 135, 60, 44, 81, 7, 29, 90, 33, 75]
+    read_tables(COUNTS, OUTPUTS.assign(Rin=spikes))  # without a warning
+
+
+def test_labels_without_groups_are_named():
+    labels = pd.DataFrame({"barcode": CELLS, "site": "M1"}, CELLS)
+    with pytest.warns(UserWarning, match="labels: no column has 2 to .*barcode, site"):
+        read_tables(COUNTS, OUTPUTS, labels)
+
+
+@pytest.fixture
+def with_part_of_counts(adata):
+    """An AnnData whose layer of counts lacks those of ten genes of ``X``."""
+    adata = adata.copy()
+    adata.layers["counts"][:, :10] = 0
+    return adata
+
+
+@pytest.mark.filterwarnings("ignore:10 genes with one value")
+def test_counts_of_fewer_genes_than_x_are_told(with_part_of_counts):
+    with pytest.warns(UserWarning, match=r'layers\["counts"\] is taken, .*counts=False'):
+        adata = read_tables(with_part_of_counts)
+    assert 'layers["counts"]' in adata.uns["sbnn"]["notes"][0]
+
+
+def test_x_of_an_anndata_is_taken_on_request(with_part_of_counts):
+    found = read_tables(with_part_of_counts, counts=False)
+    np.testing.assert_array_equal(found.X, with_part_of_counts.X)
+
+
+def test_cells_that_appear_twice_are_named():
+    counts = COUNTS.copy()
+    counts.loc["c7"] = counts.loc["c3"]
+    message = "^cells with the expression of an earlier cell: c7; leave them out$"
+    with pytest.warns(UserWarning, match=message):
+        read_tables(counts, OUTPUTS)
+
+
+def test_outputs_that_appear_twice_are_named():
+    outputs = OUTPUTS.assign(MOhm=-OUTPUTS["Rin"] / 1000)
+    message = "^outputs that copy an earlier one: MOhm; leave them out$"
+    with pytest.warns(UserWarning, match=message):
+        read_tables(COUNTS, outputs)
+
+
+# --- what is refused
+
+
+@pytest.mark.filterwarnings("ignore:Variable names are not unique")
+def test_genes_of_one_name_are_named(adata):
+    with pytest.raises(ValueError, match="repeated gene names: gene02"):
+        read_tables(adata[:, [0, 1, 1]].copy())
+
+
+TEXT = COUNTS.astype(object)
+TEXT.iloc[2, 3] = "7,5"
+GAP = COUNTS.astype(float)
+GAP.loc["c0", "D"] = np.nan
+META = COUNTS.assign(nFeature=np.linspace(0, 1, 12))
+RENAMED = OUTPUTS.set_axis([f"s{i}" for i in range(12)])
+TWICE = pd.concat([OUTPUTS, OUTPUTS[3:4]])
+DATED = OUTPUTS.assign(day=pd.Timestamp("2020-01-01"))
+CLUSTERED = OUTPUTS.assign(leiden=pd.Categorical(list("012") * 4))
+GROUPED = OUTPUTS.astype(object)
+GROUPED.loc["c0", "Rin"] = "-4,460"
+UNNAMED = pd.concat([OUTPUTS.assign(**{"": np.nan}), OUTPUTS[:1].rename(index={"c0": ""})])
+FLAGGED = COUNTS.assign(doublet=COUNTS["D"] > 3)
+
+
+@pytest.mark.filterwarnings("ignore:.* outputs with one value")
+@pytest.mark.parametrize(
+    ("counts", "outputs", "labels", "message"),
+    [
+        (
+            COUNTS,
+            RENAMED,
+            None,
+            "expression and outputs: .*names of cells do not match.*s0.*c0.*A1.*set_index",
+        ),
+        (
+            TEXT,
+            OUTPUTS,
+            None,
+            "expression: expected numbers, got '7,5' in row 'c2', column 'D'.*decimal",
+        ),
+        (COUNTS, TWICE, None, "outputs: names of rows that appear more than once: c3.*groupby"),
+        (COUNTS, OUTPUTS.reset_index(), None, "outputs: rows are numbered.*set_index"),
+        (META, OUTPUTS, None, "expression: not whole numbers .*: nFeature; .*drop"),
+        (
+            COUNTS,
+            GROUPED,
+            None,
+            "outputs: expected numbers, got '-4,460' in row 'c0', column 'Rin'.*thousands",
+        ),
+        (COUNTS, DATED, None, "outputs: Datetime64 data .* in column 'day'"),
+        (COUNTS, CLUSTERED, None, "outputs: Categorical data .* in column 'leiden'"),
+        (COUNTS, UNNAMED, None, "outputs: 1 rows and 1 columns without a name"),
+        (COUNTS, OUTPUTS * 0, None, "outputs: none has two different values"),
+        (
+            COUNTS.assign(donor=range(12)),
+            OUTPUTS,
+            LABELS,
+            "expression: flags, or the name of an output or label: donor",
+        ),
+        (FLAGGED, OUTPUTS, None, "expression: flags, .*: doublet"),
+        (
+            COUNTS,
+            OUTPUTS,
+            LABELS.add_prefix("x", axis=0),
+            "labels: no row has the name of a cell",
+        ),
+        (GAP, OUTPUTS, None, "expression: missing values of D"),
+        (COUNTS + 99.5, OUTPUTS, None, "expression: values up to .* are no log values"),
+    ],
+)
+def test_the_first_mistake_is_told_with_what_to_do(counts, outputs, labels, message):
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        read_tables(counts, outputs, labels)
+
+
+ONE_NAME = b'cell\tRin\n"c0\t1\nc1\t2\n"c2\t3\n'  # of the lines between two quotation marks
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("counts.csv", b"\xff\xfe\x00", "counts.csv is not a plain table.*pd.read_csv"),
+        ("counts.csv", b"a,b\n1,2,3\n1,2,3,4\n", "counts.csv is not a plain table.*pd.read_csv"),
+        (
+            "counts.csv",
+            b"# made by featureCounts\ncell\tRin\nc0\t1\n",
+            "counts.csv is not a plain table.*pd.read_csv",
+        ),
+        ("counts.csv", ONE_NAME, "counts.csv is not a plain table.*pd.read_csv"),
+        ("counts.csv", b"name,Rin\nc1,3\nc2,\0\0\0", "counts.csv is damaged.*again"),
+        ("counts.csv.gz", b"name,Rin", "counts.csv.gz"),
+        ("counts.csv.gz", gzip.compress(b"name,Rin\nc1,3\n" * 9)[:20], "counts.csv.gz"),
+    ],
+    ids=[
+        "binary",
+        "ragged",
+        "comment",
+        "quotation marks",
+        "bytes of 0",
+        "not compressed",
+        "incomplete",
+    ],
+)
+def test_what_is_no_plain_table_is_refused_with_its_path(name, content, message, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"(?s)expression: {tmp_path}/{message}"):
+        read_tables(path, OUTPUTS)
+
+
+@pytest.mark.parametrize("ending", ["csv.gz", "csv.bz2", "csv.xz", "csv.zip", "xlsx"])
+def test_a_changed_byte_in_a_packed_file_is_told(ending, tmp_path):
+    path = tmp_path / f"outputs.{ending}"
+    write(OUTPUTS, path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"(?s)outputs: {path} is not a plain table, or damaged"):
+        read_tables(COUNTS, path)
+
+
+def test_an_incomplete_workbook_is_named(tmp_path):
+    path = tmp_path / "outputs.xlsx"
+    OUTPUTS.to_excel(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match=f"outputs: {path} is not a plain table, or damaged"):
+        read_tables(COUNTS, path)
+
+
+@pytest.mark.parametrize("n_kept", [5000, 0])
+def test_an_incomplete_file_of_an_anndata_is_named(n_kept, adata, tmp_path):
+    path = tmp_path / "mine.h5ad"
+    adata.write_h5ad(path)
+    path.write_bytes(path.read_bytes()[:n_kept])
+    with pytest.raises(ValueError, match=f"expression: {path} is damaged.*again"):
+        read_tables(path)
