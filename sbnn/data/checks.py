@@ -131,23 +131,25 @@ def numbered_names(kind: str, numbers: range) -> list[str]:
     return [f"{kind}{i:0{digits}d}" for i in numbers]
 
 
-def check_labels(
-    labels: pd.DataFrame | None,
-    cells: np.ndarray,
-    required: Iterable[str],
-    optional: Iterable[str] = (),
-) -> pd.DataFrame:
-    """Labels in the order of the cells, with the required columns; these and others are text."""
+def order_labels(labels: pd.DataFrame | None, cells: np.ndarray) -> pd.DataFrame:
+    """Labels in the order of the cells, matched by name, with text as names of columns."""
     if labels is None:
-        labels = pd.DataFrame(index=pd.Index(cells, dtype=object))
+        return pd.DataFrame(index=pd.Index(cells, dtype=object))
     check_table(labels, "labels")
-    # without the name of the index, which may be that of a column
     table = labels.set_axis(names_as_text(labels.index))
     table = table.set_axis(names_as_text(table.columns), axis=1)
     wrong = table.index.symmetric_difference(cells)
     if len(wrong) or len(table) != len(cells):
         raise ValueError(f"labels: expected one row for each cell; unmatched: {abbreviate(wrong)}")
-    table = table.loc[cells]
+    return table.loc[cells]
+
+
+def fill_labels(
+    labels: pd.DataFrame, required: Iterable[str], optional: Iterable[str] = ()
+) -> pd.DataFrame:
+    """Labels with the required columns, "unknown" where missing; these and others are text."""
+    # without the name of the index, which may be that of a column
+    table = labels.rename_axis(index=None)
     for column in [*required, *table.columns.intersection(optional)]:
         if column not in table:
             table[column] = UNKNOWN
@@ -155,7 +157,7 @@ def check_labels(
         was_given = table[column].astype(object) != UNKNOWN
         n_lost = (known.isna() & was_given).sum()
         if n_lost:
-            warn(f"{n_lost} of {len(cells)} cells have no {column}")
+            warn(f"{n_lost} of {len(table)} cells have no {column}")
         table[column] = known.where(known.notna(), UNKNOWN).astype(str)
     for column in table:  # dates, and numbers beside text, cannot be saved
         if not pd.api.types.is_numeric_dtype(table[column]) and not is_category(table[column]):

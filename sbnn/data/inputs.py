@@ -18,12 +18,14 @@ from sbnn.data.checks import (
     abbreviate,
     check_in_order,
     check_names,
+    check_numeric,
     dense,
     is_anndata,
     names_as_text,
     order_by_name,
 )
-from sbnn.errors import check_among
+from sbnn.data.counts import BEYOND_LOG
+from sbnn.errors import check_among, warn
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -119,6 +121,8 @@ def match_outputs(model: Any, X: Any, Y: Any, argument: str = "Y") -> Any:
     """Outputs of new cells; those of a table are in the order of the fit."""
     check_is_fitted(model)
     outputs = select_outputs(X, Y)
+    if isinstance(outputs, pd.Series) and outputs.name is not None:
+        outputs = outputs.to_frame()
     if not isinstance(outputs, pd.DataFrame):
         return outputs
     return outputs.iloc[:, order_by_name(outputs.columns, model.output_names_, argument)]
@@ -127,6 +131,10 @@ def match_outputs(model: Any, X: Any, Y: Any, argument: str = "Y") -> Any:
 def validate_training_cells(model: Any, X: Any, y: Any) -> tuple[Any, np.ndarray]:
     """Expression, of which `read_cells` reads, and float64 outputs, for a fit; names are stored."""
     outputs = select_outputs(X, y)
+    # scikit-learn would take dates for numbers, and what is behind a mask for measured
+    check_numeric(X, "X")
+    if outputs is not None:
+        check_numeric(outputs, "Y")
     cells = expression_of(X)
     if is_anndata(cells):  # in a file
         targets = validate_data(model, y=outputs, multi_output=True, y_numeric=True)
@@ -172,6 +180,9 @@ def validate_genes(model: Any, X: Any, genes: np.ndarray) -> np.ndarray:
     is_in_file = is_anndata(cells)
     columns = genes
     if names is None or seen is None:
+        if is_anndata(X):  # scikit-learn warns of tables only
+            name = type(model).__name__
+            warn(f"X has feature names, but {name} was fitted without feature names")
         cells = validate_data(model, cells, reset=False, skip_check_array=is_in_file, **EXPRESSION)
     else:
         columns = names.get_indexer(seen[genes])
@@ -184,7 +195,13 @@ def validate_genes(model: Any, X: Any, genes: np.ndarray) -> np.ndarray:
         if not is_in_file:
             cells = check_array(cells, input_name="X", **EXPRESSION)
     blocks = [read_cells(cells, rows, columns) for rows in cell_blocks(cells)]
-    return np.concatenate(blocks)
+    values = np.concatenate(blocks)
+    if values.min(initial=0) >= 0 and values.max(initial=0) > BEYOND_LOG >= model.x_mean_.max():
+        warn(
+            f"X: values up to {values.max():g} are no logarithms, which the model was fitted to; "
+            "CountNormalizer makes them of counts"
+        )
+    return values
 
 
 def validate_new_cells(model: Any, X: Any, needed: np.ndarray | None = None) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import ArrayLike
+from scipy import sparse
 from sklearn.utils import check_array
 
 from sbnn.data import checks
@@ -26,7 +27,6 @@ from sbnn.data.counts import (
     verify_library_size,
 )
 from sbnn.data.fingerprint import (
-    TRUTH_OF_CELLS,
     Description,
     annotation_arguments,
     describe,
@@ -38,21 +38,31 @@ from sbnn.errors import check_among, check_number
 TYPE_COLUMNS = ["family", "type"]
 
 
+#: Key of ``uns`` with the hash of what `paired` has validated.
+STAMP = "sbnn_stamp"
+
+
 @dataclass(frozen=True, eq=False)
-class Paired:
-    """Arrays made by `as_paired`."""
+class Measurements:
+    """Validated arrays of two measurements of the same cells."""
 
     X: np.ndarray  # log expression, float32 of shape (n_cells, n_genes)
     Y: np.ndarray  # outputs in their units, float32 of shape (n_cells, n_outputs)
     gene_names: np.ndarray
     feature_names: np.ndarray
     cell_names: np.ndarray
-    labels: pd.DataFrame  # with the columns "family" and "type"
-    colors: dict[str, str]  # type -> "#RRGGBB"
     counts: Any  # raw counts, (n_cells, n_genes), dense or sparse, or None
     library_size: float | None  # to which they were normalised, if X was computed from them
-    name: str
     sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Paired(Measurements):
+    """Arrays made by `as_paired`."""
+
+    labels: pd.DataFrame  # with the columns "family" and "type"
+    colors: dict[str, str]  # type -> "#RRGGBB"
+    name: str
     about: dict[str, Any]  # all of `uns["sbnn"]`
     truth: dict[str, Any]  # of simulated data
 
@@ -94,16 +104,15 @@ class Paired:
 
 
 class Parts(NamedTuple):
-    """Parts of paired cells as they are given; `paired` explains them."""
+    """Two measurements as they are given; `paired` explains them."""
 
     X: Any
     Y: Any = None
     gene_names: Any = None
     feature_names: Any = None
     cell_names: Any = None
-    labels: pd.DataFrame | None = None
-    colors: Mapping[str, str] | None = None
     counts: Any = None
+    library_size: Any = None
 
 
 def paired(
@@ -176,18 +185,20 @@ def paired(
     >>> adata.shape, list(adata.obsm["outputs"])
     ((20, 4), ['AP width', 'Rheobase'])
     """
+    description = describe("paired", about)
     parts = Parts(
         X=X,
         Y=Y,
         gene_names=gene_names,
         feature_names=feature_names,
         cell_names=cell_names,
-        labels=labels,
-        colors=colors,
         counts=counts,
+        library_size=description.library_size,
     )
-    description = describe("paired", about)
-    data = validate_parts(parts, description, check)
+    # a reader knows whether values are counts
+    measurements = validate_parts(parts, check, is_described=description.notes is not None)
+    cell_labels = checks.order_labels(labels, measurements.cell_names)
+    data = annotate(measurements, cell_labels, colors or {}, description)
     obs = data.labels.copy()
     obs["type"] = pd.Categorical(obs["type"], categories=list(data.colors))
     adata = AnnData(data.X, obs, pd.DataFrame(index=data.gene_names))
@@ -200,14 +211,15 @@ def paired(
     adata.uns["type_colors"] = list(data.colors.values())
     adata.uns["sbnn"] = data.about
     if check:
-        adata.uns["sbnn_stamp"] = stamp(adata)
+        adata.uns[STAMP] = hash_measurements(adata)
     return adata
 
 
 def as_paired(data: Any, check: bool = True) -> Paired:
     """Arrays of an AnnData, or of a pair (X, Y); see `paired`.
 
-    Beside an AnnData, Y may be a key of ``obsm`` or a list of columns of ``obs``.
+    Beside an AnnData, Y may be a key of ``obsm`` or a list of columns of ``obs``. Measurements
+    that `paired` has validated, and nobody has changed since, are not validated again.
     """
     if isinstance(data, Paired):  # converted before
         return data
@@ -215,65 +227,83 @@ def as_paired(data: Any, check: bool = True) -> Paired:
     X, Y = data if is_pair else (data, None)
     if isinstance(X, AnnData):
         adata = load_into_memory(X)
-        stamped = adata.uns.get("sbnn_stamp")
-        if Y is None and stamped is not None and stamped == stamp(adata):
-            return _read_stamped(adata)
-        parts = Parts(
-            X=adata.X,
-            Y=select_outputs(adata, Y),
-            gene_names=adata.var_names,
-            cell_names=adata.obs_names,
-            labels=adata.obs.drop(columns=Y) if isinstance(Y, list) else adata.obs,
-            colors=_type_colors(adata),
-            counts=adata.layers.get("counts"),
-        )
-        return validate_parts(parts, Description(**annotation_arguments(adata)), check)
+        description = Description(**annotation_arguments(adata))
+        if Y is None and adata.uns.get(STAMP) == hash_measurements(adata):
+            measurements = unpack_measurements(adata)
+        else:
+            parts = Parts(
+                X=adata.X,
+                Y=select_outputs(adata, Y),
+                gene_names=adata.var_names,
+                cell_names=adata.obs_names,
+                counts=adata.layers.get("counts"),
+                library_size=description.library_size,
+            )
+            measurements = validate_parts(parts, check, is_described=description.notes is not None)
+        labels = adata.obs.drop(columns=Y) if isinstance(Y, list) else adata.obs
+        return annotate(measurements, labels, read_type_colors(adata), description)
     if is_pair:
-        return validate_parts(Parts(X=X, Y=Y), Description(), check)
+        measurements = validate_parts(Parts(X=X, Y=Y), check)
+        no_labels = pd.DataFrame(index=measurements.cell_names)
+        return annotate(measurements, no_labels, {}, Description())
     got = type(data).__name__
     raise TypeError(f"data: expected an AnnData or a pair (X, Y), got {got}")
 
 
-def stamp(adata: AnnData) -> str:
-    """Hash of what `paired` has validated: cells that have it need no second look.
+def hash_measurements(adata: AnnData) -> str:
+    """Hash of what `paired` has validated, and of what it found: the stamp of an AnnData.
 
-    Another one, as of the same cells in a file, only means that they are validated again.
+    Another one, as of another version of a library, only means that they are validated again.
     """
-    names = adata.obs_names, adata.var_names
-    expression = adata.X, adata.layers.get("counts")
+    counts = adata.layers.get("counts")
+    if sparse.issparse(counts):  # whose class depends on the file that they were read from
+        counts = counts.data, counts.indices, counts.indptr
     table = adata.obsm.get("outputs", pd.DataFrame())
-    # by column, as a copy of a table may have another order in memory
-    outputs = np.ascontiguousarray(table), getattr(table, "columns", None)
-    labels = [*adata.obs.items()], adata.uns.get("type_colors")
-    return joblib.hash([names, expression, outputs, labels, adata.uns.get("sbnn")])
+    # not the table, as a copy may have another order in memory
+    outputs = np.ascontiguousarray(table), [*getattr(table, "columns", ())]
+    about = adata.uns.get("sbnn", {})
+    found = about.get("sha256"), about.get("library_size")
+    names = [*adata.obs_names], [*adata.var_names]
+    return joblib.hash([names, adata.X, counts, outputs, found])
 
 
-def _read_stamped(adata):
-    """Arrays of cells that nobody has changed since `paired` validated them."""
-    about = adata.uns["sbnn"]
+def unpack_measurements(adata: AnnData) -> Measurements:
+    """Measurements of cells that have the stamp."""
     outputs = adata.obsm.get("outputs", pd.DataFrame(index=adata.obs_names))
-    labels = adata.obs.assign(type=adata.obs["type"].astype(str))
-    truth = {
-        key: adata.obsm[f"true_{key}"] for key in TRUTH_OF_CELLS if f"true_{key}" in adata.obsm
-    }
-    return Paired(
+    counts = adata.layers.get("counts")
+    about = adata.uns["sbnn"]
+    return Measurements(
         X=adata.X,
         Y=outputs.to_numpy(np.float32),
         gene_names=adata.var_names.to_numpy().astype(str),
         feature_names=outputs.columns.to_numpy().astype(str),
         cell_names=adata.obs_names.to_numpy().astype(str),
-        labels=labels,
-        colors=_type_colors(adata),
-        counts=adata.layers.get("counts"),
+        counts=sparse.csr_array(counts) if sparse.issparse(counts) else counts,
         library_size=about.get("library_size"),
-        name=about["name"],
         sha256=about["sha256"],
-        about=about,
-        truth=about["truth"] | truth,
     )
 
 
-def _type_colors(adata):
+def annotate(
+    measurements: Measurements,
+    labels: pd.DataFrame,
+    colors: Mapping[str, Any],
+    description: Description,
+) -> Paired:
+    """Measurements with labels of their cells, colours of the types, and the description."""
+    cell_labels = checks.fill_labels(labels, TYPE_COLUMNS)
+    about = description.entries(measurements.sha256, measurements.library_size)
+    return Paired(
+        **vars(measurements),
+        labels=cell_labels,
+        colors=fill_colors(colors, cell_labels),
+        name=description.name,
+        about=about,
+        truth=about["truth"] | description.truth_of_cells(),
+    )
+
+
+def read_type_colors(adata: AnnData) -> dict[str, str]:
     """Colour of each type; as in scanpy, a list in the order of the types."""
     types = pd.Categorical(adata.obs.get("type", ())).categories
     colors = adata.uns.get("type_colors", ())
@@ -285,9 +315,9 @@ def _type_colors(adata):
     return dict(zip(types, colors, strict=False))
 
 
-def validate_parts(parts: Parts, description: Description, check: bool) -> Paired:
+def validate_parts(parts: Parts, check: bool, is_described: bool = False) -> Measurements:
     """Convert parts to clean arrays, or name the mistake."""
-    library_size = description.library_size
+    library_size = parts.library_size
     if library_size is not None:
         check_number("library_size", library_size, float, low=LEAST_LIBRARY)
     X = parts.X
@@ -304,13 +334,9 @@ def validate_parts(parts: Parts, description: Description, check: bool) -> Paire
     if len(y) != len(x):
         raise ValueError(f"Y: expected the {len(x)} cells of X, got {len(y)}")
 
-    gene_names = parts.gene_names
-    if gene_names is None:
-        gene_names = getattr(named, "columns", None)
+    gene_names = choose_names(parts.gene_names, named, "gene_names")
     genes = checks.check_names(gene_names, "gene_names", kind="gene", size=x.shape[1])
-    feature_names = parts.feature_names
-    if feature_names is None:
-        feature_names = getattr(Y, "columns", None)
+    feature_names = choose_names(parts.feature_names, Y, "feature_names")
     outputs = checks.check_names(feature_names, "feature_names", kind="output", size=y.shape[1])
     cell_names = parts.cell_names
     for table in (named, Y):
@@ -319,23 +345,22 @@ def validate_parts(parts: Parts, description: Description, check: bool) -> Paire
     cells = checks.check_names(cell_names, "cell_names", kind="cell", size=len(x))
     checks.check_finite(x, "X", cells=cells, columns=genes)
     checks.check_finite(y, "Y", cells=cells, columns=outputs)
+    rows = pd.DataFrame(index=cells)
+    checks.check_in_order(rows, named, "counts" if parts.X is None else "X")
+    checks.check_in_order(rows, Y, "Y")
 
-    labels = checks.check_labels(parts.labels, cells, TYPE_COLUMNS)
-    checks.check_in_order(labels, named, "counts" if parts.X is None else "X")
-    checks.check_in_order(labels, Y, "Y")
-    colors = fill_colors(parts.colors or {}, labels)
     counts = parts.counts
     if isinstance(counts, pd.DataFrame):
-        rows = checks.order_by_name(counts.index, cells, "counts")
+        order = checks.order_by_name(counts.index, cells, "counts")
         columns = checks.order_by_name(counts.columns, genes, "counts")
-        counts = counts.iloc[rows, columns]
+        counts = counts.iloc[order, columns]
     if counts is not None:
         counts = check_counts(counts, x.shape)
     if check and len(outputs):  # raw counts may have genes that no cell expresses
         _require_variation(x, "X", genes)
         _require_variation(y, "Y", outputs)
         mistake = describe_no_logs(x)
-        if mistake and description.notes is None:  # a reader knows whether values are counts
+        if mistake and not is_described:
             raise ValueError(mistake)
 
     if parts.X is not None:
@@ -351,22 +376,24 @@ def validate_parts(parts: Parts, description: Description, check: bool) -> Paire
         library_size=library_size,
         outputs=pd.DataFrame(y, columns=outputs) if len(outputs) else None,
     )
-    about = description.entries(sha256, library_size)
-    return Paired(
+    return Measurements(
         X=x,
         Y=y,
         gene_names=genes,
         feature_names=outputs,
         cell_names=cells,
-        labels=labels,
-        colors=colors,
         counts=counts,
         library_size=library_size,
-        name=description.name,
         sha256=sha256,
-        about=about,
-        truth=about["truth"] | description.truth_of_cells(),
     )
+
+
+def choose_names(given: Any, table: Any, argument: str) -> Any:
+    """Names that were given, or those of the columns of a table, but not both."""
+    columns = getattr(table, "columns", None)
+    if given is not None and columns is not None:
+        raise ValueError(f"{argument}: the table has names of its own; rename its columns instead")
+    return columns if given is None else given
 
 
 def _float_matrix(values, argument):

@@ -15,16 +15,17 @@ from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import (
     abbreviate,
-    check_labels,
     check_names,
     check_numeric,
     check_one_for_each,
     check_only_genes,
     check_table,
+    fill_labels,
     get_cell_names,
     match_rows,
     numbers,
     order_by_name,
+    order_labels,
 )
 from sbnn.data.fingerprint import annotate_adata, annotation_arguments
 from sbnn.data.inputs import load_into_memory
@@ -120,7 +121,7 @@ def typed_cells(
                 f"labels: no column 'type' among {abbreviate(labels.columns, 8)}; rename the one "
                 "with the types by table.rename(columns={COLUMN: 'type'})"
             )
-    obs = check_labels(labels, cells, ("type",), optional=OTHER_LABELS)
+    obs = fill_labels(order_labels(labels, cells), ("type",), optional=OTHER_LABELS)
     obs = obs.rename_axis(index=None)
     if isinstance(X, pd.DataFrame):
         check_only_genes(X, obs.filter(["type", *OTHER_LABELS]), "X")

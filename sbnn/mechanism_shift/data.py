@@ -16,15 +16,16 @@ from sklearn.utils.validation import check_array
 from sbnn.data.checks import (
     abbreviate,
     check_groups,
-    check_labels,
     check_names,
     check_numeric,
     check_only_genes,
     check_table,
+    fill_labels,
     known_labels,
     match_rows,
     names_as_text,
     numbers,
+    order_labels,
 )
 from sbnn.data.counts import are_counts, check_counts
 from sbnn.data.fingerprint import annotate_adata, annotation_arguments
@@ -135,7 +136,7 @@ def screen(
     if isinstance(values, pd.DataFrame):
         refuse_permuted(genes, values.columns, "gene_names")
         refuse_permuted(cells, values.index, "cell_names")
-    obs = check_labels(labels, cells, ())
+    obs = fill_labels(order_labels(labels, cells), ())
     control = read_control(control)
     if cell_names is not None and isinstance(labels_of_cells, pd.Series):
         labels_of_cells = match_rows(labels_of_cells, cells, "perturbation")

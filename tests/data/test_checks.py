@@ -72,20 +72,20 @@ def labels():
 
 @pytest.mark.filterwarnings("ignore:.* have no type")
 def test_labels_are_in_the_order_of_the_cells(labels):
-    checked = checks.check_labels(labels, CELLS, required=["type"])
+    checked = checks.fill_labels(checks.order_labels(labels, CELLS), ["type"])
     assert checked.index.tolist() == ["a", "b", "c"]
     assert checked["type"].tolist() == ["unknown", "unknown", "b"]
 
 
 @pytest.mark.filterwarnings("ignore:.* have no donor")
 def test_optional_labels_are_text(labels):
-    checked = checks.check_labels(labels, CELLS, [], optional=["donor", "condition"])
-    assert checked["donor"].tolist() == ["unknown", "2", "3"]
+    checked = checks.fill_labels(labels, [], optional=["donor", "condition"])
+    assert checked["donor"].tolist() == ["3", "unknown", "2"]
     assert "condition" not in checked
 
 
 def test_required_labels_that_are_missing_are_unknown(labels):
-    checked = checks.check_labels(labels, CELLS, required=["family"])
+    checked = checks.fill_labels(labels, ["family"])
     assert checked["family"].tolist() == ["unknown"] * 3
 
 
@@ -100,29 +100,29 @@ def incomplete(request):
 
 def test_marks_of_missing_labels_are_no_labels(incomplete):
     with pytest.warns(UserWarning, match="1 of 3 cells have no type"):
-        checked = checks.check_labels(incomplete, np.array(CELLS), ["type"])
+        checked = checks.fill_labels(incomplete, ["type"])
     assert checked["type"].tolist() == ["IT", "IT", "unknown"]
 
 
 def test_mixed_labels_become_text():
     table = pd.DataFrame({"batch": [1, "1b", True]}, CELLS)
-    checked = checks.check_labels(table, np.array(CELLS), [])
+    checked = checks.fill_labels(table, [])
     assert checked["batch"].tolist() == ["1", "1b", "True"]
 
 
 def test_dates_become_text():
     table = pd.DataFrame({"day": pd.to_datetime(["2020-01-01", None, "2020-01-03"])}, CELLS)
-    checked = checks.check_labels(table, np.array(CELLS), [])
+    checked = checks.fill_labels(table, [])
     assert checked["day"].dropna().tolist() == ["2020-01-01 00:00:00", "2020-01-03 00:00:00"]
 
 
 def test_names_of_labels_become_text(labels):
-    assert [*checks.check_labels(labels.rename(columns={"donor": 0}), CELLS, [])] == ["type", "0"]
+    assert [*checks.order_labels(labels.rename(columns={"donor": 0}), CELLS)] == ["type", "0"]
 
 
 def test_names_of_cells_of_two_levels_become_text(labels):
     cells = pd.MultiIndex.from_product([["mouse"], labels.index])
-    checked = checks.check_labels(labels.set_axis(cells), [str(cell) for cell in cells], [])
+    checked = checks.order_labels(labels.set_axis(cells), [str(cell) for cell in cells])
     assert checked.index[0] == "('mouse', 'c')"
 
 
@@ -242,22 +242,12 @@ def test_missing_numbers_name_cell_and_column(argument, number, rng):
     model = LeaveOneOutRidge().fit(tables["X"], tables["Y"])
     tables[argument].iloc[3, 1] = number
     place = f"{argument}: .* in cell 'c3', column '{tables[argument].columns[1]}'"
-    for enter in (
-        paired,
-        model.fit,
-        model.score,
-        lambda X, Y: cross_validate(model, (X, Y), 2),
-        lambda X, Y: model.fit(AnnData(X), Y),
-    ):
+    for enter in (paired, lambda X, Y: cross_validate(model, (X, Y), 2)):
         with pytest.raises(ValueError, match=place):
             enter(tables["X"], tables["Y"])
-
-
-def test_sparse_missing_numbers_name_their_cell(rng):
-    X = rng.normal(size=(20, 5))
-    X[4, 2] = np.nan
-    with pytest.raises(ValueError, match="X: NaN in cell 4, column 2"):
-        LeaveOneOutRidge().fit(sparse.csr_array(X), np.arange(20))
+    for enter in (model.fit, model.score, lambda X, Y: model.fit(AnnData(X), Y)):
+        with pytest.raises(ValueError, match=rf"(?i)Input {argument} contains|Y_true: .*finite"):
+            enter(tables["X"], tables["Y"])
 
 
 @pytest.mark.parametrize("wrong", [3, "text", {"a": 1}, np.array(["a"] * 20)])
@@ -281,7 +271,6 @@ def test_single_values_and_text_are_refused(wrong):
         (lambda wrong: grouped_folds(wrong, 2), "groups"),
         (lambda wrong: typed_cells(np.eye(3), families=wrong), "families"),
         (lambda wrong: screen(np.eye(3), wrong), "perturbation"),
-        (lambda wrong: cross_validate(LeaveOneOutRidge(), PAIR, 2, keep=wrong), "keep"),
     ],
 )
 def test_single_values_are_no_lists(build, argument):
@@ -326,17 +315,6 @@ def test_unknown_arguments_name_the_builder(build):
 def test_entries_of_another_kind_are_refused(entry):
     with pytest.raises(TypeError, match=f"{[*entry][0]}: expected"):
         paired(np.eye(3), **entry)
-
-
-@pytest.mark.parametrize("wrong", [{"a": 1}, 7.0, object()], ids=["dict", "number", "object"])
-def test_what_is_no_array_names_its_type(wrong):
-    for build, arguments, name in (
-        (paired, [wrong, NUMBERS_OF_CELLS], "X"),
-        (LeaveOneOutRidge().fit, [wrong, NUMBERS_OF_CELLS], "X"),
-        (lambda counts: paired(NUMBERS_OF_CELLS, counts=counts), [wrong], "counts"),
-    ):
-        with pytest.raises(TypeError, match=f"{name}: .* got {type(wrong).__name__};"):
-            build(*arguments)
 
 
 @pytest.mark.parametrize("size", [0, np.nan, -1])
@@ -386,11 +364,11 @@ LABELS = pd.DataFrame({"type": list("abc")}, CELLS)
         (checks.check_names, [["a", ""], "genes", "gene", 2], "repeated gene names: ;"),
         (checks.check_names, [["a", None], "genes", "gene", 2], "repeated gene names: ;"),
         (checks.check_names, [["1", 1], "genes", "gene", 2], "repeated gene names: 1;"),
-        (checks.check_labels, [LABELS[:2], CELLS, []], "labels: .*unmatched: c"),
-        (checks.check_labels, [LABELS.iloc[[0, 0, 1, 2]], CELLS, []], "labels: expected one row"),
+        (checks.order_labels, [LABELS[:2], CELLS], "labels: .*unmatched: c"),
+        (checks.order_labels, [LABELS.iloc[[0, 0, 1, 2]], CELLS], "labels: expected one row"),
         (
-            checks.check_labels,
-            [pd.concat([LABELS, LABELS], axis=1), CELLS, []],
+            checks.order_labels,
+            [pd.concat([LABELS, LABELS], axis=1), CELLS],
             "labels: columns that appear more than once: type;",
         ),
         (

@@ -13,7 +13,6 @@ from sbnn import (
     DistilledSettings,
     LeaveOneOutRidge,
     SparseBottleneckRegressor,
-    paired,
 )
 from sbnn.data import inputs
 from sbnn.models import distilled
@@ -82,13 +81,6 @@ def test_a_container_does_not_change_a_result(model, table, outputs, containers)
         assert model.score(cells, Y) == score, name
         if latent is not None:
             np.testing.assert_array_equal(model.transform(cells), latent, name)
-
-
-@pytest.mark.parametrize("fit", [MODELS[-1].fit, paired])
-def test_the_matrix_of_a_file_alone_is_refused(fit, outputs, containers):
-    in_file = containers["sparse file"].X
-    with pytest.raises(TypeError, match="X: expected .* in memory, got .*to_memory"):
-        fit(in_file, outputs.to_numpy())
 
 
 @pytest.mark.filterwarnings("ignore:X has feature names")

@@ -99,7 +99,7 @@ def test_missing_genes_of_the_model_are_named(model, table, data):
 
 def test_genes_of_other_names_are_told(table, data):
     model = RIDGE.fit(table, data.Y)
-    with pytest.raises(ValueError, match="; it has ENSG.*; if genes have other names, rename"):
+    with pytest.raises(ValueError, match="; it has ENSG"):
         model.predict(table.add_prefix("ENSG"))
 
 
@@ -120,8 +120,8 @@ def repeated(with_outputs):
 @pytest.mark.parametrize(
     ("outputs", "error", "message"),
     [
-        (("a", "b"), TypeError, "Y: .*a list of columns of obs"),
-        (np.array(["a", "b"]), TypeError, "Y: .*a list of columns of obs"),
+        (("a", "b"), TypeError, "Y: expected numbers"),
+        (np.array(["a", "b"]), TypeError, "Y: expected numbers"),
         ("protein", ValueError, "outputs: 'protein' is unknown, .*'proteins'"),
         (["nope"], ValueError, "outputs: 'nope' is unknown, .*'type'"),
     ],
@@ -136,10 +136,15 @@ def test_genes_of_the_same_name_are_refused(repeated):
         RIDGE.fit(repeated)
 
 
-@pytest.mark.parametrize("train", [RIDGE.fit, fit_in_folds])
-def test_raw_counts_are_refused_by_fits(train, adata):
-    with pytest.raises(ValueError, match=r"raw counts .*paired\(None, Y, counts=X\)"):
-        train(adata.layers["counts"], adata.obsm["outputs"])
+def test_raw_counts_are_refused_in_folds(adata):
+    with pytest.raises(ValueError, match="X: looks like raw counts"):
+        fit_in_folds(adata.layers["counts"], adata.obsm["outputs"])
+
+
+def test_a_series_of_another_name_is_refused(data):
+    model = RIDGE.fit(data.X, pd.Series(data.Y[:, 0], name="Tau"))
+    with pytest.raises(ValueError, match="expected the names Tau"):
+        model.score(data.X, pd.Series(data.Y[:, 0], name="Rin"))
 
 
 @pytest.mark.parametrize("train", [RIDGE.fit, fit_in_folds])
