@@ -165,7 +165,8 @@ def paired(
     -------
     AnnData
         With labels in ``obs``, ``layers["counts"]``, ``obsm["outputs"]`` (a DataFrame),
-        ``obsm["true_latent"]``, ``obsm["true_outputs"]`` and, as in scanpy, ``uns["type_colors"]``.
+        ``obsm["true_latent"]``, ``obsm["true_outputs"]``, ``uns["sbnn"]`` and, as in scanpy,
+        ``uns["type_colors"]``; ``uns["sbnn_stamp"]`` says that the measurements were validated.
 
     Raises
     ------
