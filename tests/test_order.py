@@ -54,6 +54,7 @@ from sbnn.mechanism_shift import (
 )
 from sbnn.own_data.explorer.columns import page_data
 from sbnn.own_data.results import predict_cells, write_tables
+from sbnn.own_data.tables import values_table
 from sbnn.plotting.colors import Groups, color_by
 
 API = (Path(__file__).resolve().parents[1] / "docs" / "api.md").read_text()
@@ -295,6 +296,7 @@ def cases_of_own_data():
             return pd.read_csv(paths["cells.csv"], index_col="cell")
 
     yield "write_tables", write, {"data": adata}
+    yield "values_table", values_table, {"data": adata}
 
     def color(labels):
         groups = Groups(color_by(record, labels))

@@ -30,7 +30,7 @@ OWN_RECORDS = (
     "tsne",
 )
 #: Options of `sbnn fit` that are arguments of `read_tables`.
-TABLE_OPTIONS = ("expression", "outputs", "labels", "counts", "genes_in_rows", "by_position")
+TABLE_OPTIONS = ("expression", "outputs", "labels", "counts", "genes_in_rows")
 PATH_OPTIONS = ("expression", "outputs", "labels", "require", "candidates")
 SHOWN_FILES = (".csv", ".h5ad", ".html", ".json", ".safetensors")
 QUICK_PAIRS = 2
@@ -41,7 +41,6 @@ OUTPUTS_HELP = "cells x measurements to predict; for .h5ad, a key of obsm (defau
 LABELS_HELP = "cells x labels: type and family, which colour the map, donor, batch, ..."
 COUNTS_HELP = "expression has raw counts (default: if it has whole numbers)"
 GENES_IN_ROWS_HELP = "expression is genes x cells (default: found by the names)"
-BY_POSITION_HELP = "rows are numbered: all tables have the same cells in the same order"
 GROUPS_HELP = "column of the labels, such as donor: folds hold out whole groups"
 COLOR_HELP = "column of the labels that colours the map (default: family, type or the first)"
 COMPONENTS_HELP = "dimensions of the map (default: 2)"
@@ -74,7 +73,6 @@ def add_fit(commands: argparse._SubParsersAction) -> None:
     add("--outputs", default="outputs", metavar="FILE", help=OUTPUTS_HELP)
     add("--labels", metavar="FILE", help=LABELS_HELP)
     _add_table_options(command)
-    add("--by-position", action="store_true", help=BY_POSITION_HELP)
     add("--groups", metavar="COLUMN", help=GROUPS_HELP)
     add("--color", metavar="COLUMN", help=COLOR_HELP)
     add("--n-genes", type=_positive, default=25, metavar="N", help="genes to keep (default: 25)")
@@ -133,6 +131,7 @@ def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
     parameters = _with_absolute_paths(options)
     # what is refused is refused now, not after the start of a kernel, and leaves no folder behind
     adata = _read_user_tables(parameters)
+    print_understood(adata)
     n_fits = _count_network_fits(adata, parameters, fast)
     folder = Path(out).resolve()
     if fresh or _was_fast(folder / OWN_DATA) > fast:
@@ -170,6 +169,14 @@ def _read_user_tables(parameters):
     if parameters["color"] is not None:
         check_among("color", parameters["color"], group_columns(adata.obs))
     return adata
+
+
+def print_understood(adata: Any) -> None:
+    """Print what the tables were taken for."""
+    from sbnn.own_data.tables import values_table
+
+    print(*adata.uns["sbnn"]["notes"], sep="\n")
+    print(values_table(adata).to_string(), flush=True)
 
 
 def _count_network_fits(adata, parameters, fast):

@@ -31,7 +31,7 @@ from sbnn.models.distilled import DistilledBottleneckRegressor
 from sbnn.models.published import SparseBottleneckRegressor
 from sbnn.models.saved import read_class_name
 from sbnn.models.stacked import StackedRegressor
-from sbnn.own_data.advice import describe_similar
+from sbnn.own_data.names import suggest_spelling
 from sbnn.own_data.tables import (
     check_expression,
     get_expression,
@@ -162,7 +162,10 @@ def read_panel(
     possible = _read_genes(candidates, "candidates")
     allowed = set(gene_names)
     if required is not None:
-        gene_positions(required, gene_names, argument="require")
+        try:
+            gene_positions(required, gene_names, argument="require")
+        except ValueError as error:
+            raise ValueError(f"{error}{suggest_spelling(gene_names, required)}") from error
         if len(required) > n_genes:
             raise ValueError(
                 f"require: {len(required)} genes are more than the {n_genes} of the panel; raise "
@@ -175,7 +178,7 @@ def read_panel(
             raise ValueError(
                 f"candidates: none of {len(possible)} genes is in the data: "
                 f"{abbreviate(unknown)}; the data have {abbreviate(gene_names)}"
-                f"{describe_similar(gene_names, unknown)}"
+                f"{suggest_spelling(gene_names, unknown)}"
             )
         warn_left_out("candidate genes that are not in the data", unknown)
         possible = [*pd.Index(possible)[is_known]]

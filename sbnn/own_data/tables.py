@@ -1,6 +1,6 @@
 """A user's own tables, in which cells are matched by name.
 
-Nothing is guessed: an error says what to do in pandas.
+Nothing is guessed: `values_table` shows what was understood, and an error says what was seen.
 """
 
 from __future__ import annotations
@@ -22,32 +22,27 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.sparsefuncs import min_max_axis
 
 from sbnn.data.checks import (
-    MOST_GROUPS,
     abbreviate,
     check_finite,
     check_names,
     check_only_genes,
     group_columns,
     is_anndata,
+    known_labels,
     names_as_text,
     numbers,
 )
 from sbnn.data.counts import BEYOND_LOG, are_counts, log2p1, row_sums
 from sbnn.data.inputs import load_into_memory, select_outputs
-from sbnn.data.paired import paired
-from sbnn.errors import require, warn
-from sbnn.own_data.advice import (
+from sbnn.data.paired import Paired, as_paired, paired
+from sbnn.errors import warn
+from sbnn.own_data.names import (
+    PAGE,
     are_numbered,
-    count_matches,
-    describe_change,
-    describe_dictionary,
-    describe_header,
-    describe_leaving_out,
-    describe_long_table,
-    describe_similar,
-    describe_text,
-    find_column_with,
-    find_columns_of_names,
+    axes,
+    suggest_change,
+    suggest_spelling,
+    what_was_seen,
 )
 
 SEPARATORS = ",", "\t", ";"
@@ -55,22 +50,10 @@ SEPARATORS = ",", "\t", ";"
 PACKED = ".gz", ".bz2", ".zip", ".xz", ".zst", ".tar"
 BLOCK_SIZE = 2**20  # bytes
 LEAST_SHARED = 0.5  # of the cells of the smaller table
-#: First bytes of workbooks of Excel 2003, and of Excel 2, 3 and 4.
-BINARY_WORKBOOKS = b"\xd0\xcf\x11\xe0", b"\x09\0\x04\0", b"\x09\x02\x06\0", b"\x09\x04\x06\0"
-#: Names of columns that tools add, dates that spreadsheets make of genes such as MARCH1, and what
-#: HTSeq and STAR count besides genes.
-BOOKKEEPING = re.compile(
-    r"Unnamed: \d+|(n_genes|n_counts|total_counts|pct_counts).*|batch|cluster|leiden|louvain"
-    r"|\d+-(Mar|Sep|Dec)|(Mar|Sep|Dec)-\d+|\d{4}-\d\d-\d\d.*"
-    r"|__.*|N_(unmapped|multimapping|noFeature|ambiguous)"
-)
 #: Errors that say what is wrong.
 CLEAR_ERRORS = FileNotFoundError, ImportError, IsADirectoryError, MemoryError, PermissionError
-COPY_CORRELATION = 0.999  # of an output with the gene or output that it copies
+COPY_CORRELATION = 0.999  # of an output with the gene that it copies
 LARGEST_STEP = 0.1  # between numbers in single precision, relative to the SD of an output
-WIDE_RANGE = 200  # of whole numbers, beyond the numbers of action potentials
-STRONG_SKEW = 3  # of an output of which few cells have most of the variance
-NAMES_IN_CODE = 10  # in a line of code that an error or a warning suggests
 FEW_COLUMNS = 0.2  # of the expressed ones: no counts, beside counts
 
 
@@ -81,7 +64,6 @@ def read_tables(
     counts: bool | None = None,
     genes_in_rows: bool | None = None,
     *,
-    by_position: bool = False,
     name: str = "custom",
 ) -> AnnData:
     """Read expression, outputs and labels, and match their cells by name.
@@ -105,9 +87,6 @@ def read_tables(
         True for raw counts, False for log values. By default, whole numbers are counts.
     genes_in_rows : bool, optional
         By default, the axis of `expression` that has the names of the cells is found.
-    by_position : bool, optional
-        True if rows are numbered, and the cells of all tables are the same in the same order, which
-        nothing in the tables can confirm. They must be equally many.
     name : str, optional
         Short name of the data.
 
@@ -122,8 +101,7 @@ def read_tables(
     ValueError
         If cells do not match, there are text or missing values among numbers, names are empty,
         repeat or only number the rows, there are columns beside the genes, values are neither
-        counts nor logarithms, or a file is damaged. With `by_position`, if tables have other
-        numbers of cells, or the names of the same cells in another order.
+        counts nor logarithms, or a file is damaged.
     TypeError
         If a table is neither a path nor a DataFrame.
     ImportError
@@ -141,35 +119,36 @@ def read_tables(
     if isinstance(expression, str | PathLike) and str(expression).lower().endswith(".h5ad"):
         expression = read_anndata(expression)
     notes = []
+    is_numbered = False
     if isinstance(expression, AnnData):
+        given = outputs
         if not _is_file(outputs):
-            # what is in one AnnData is of the same cells
-            is_whole = labels is None
-            by_position = by_position or is_whole and are_numbered(expression.obs_names)
             outputs = select_outputs(expression, outputs)
+        # all that one AnnData holds is of the same cells, which then need no names
+        is_whole = outputs is not given and labels is None
+        is_numbered = is_whole and are_numbered(expression.obs_names)
         if labels is None:
             labels = expression.obs
         expression, taken = get_expression(expression, counts)
         notes.append(taken)
-    if by_position:
-        expression, outputs, labels = name_by_position(expression, outputs, labels, genes_in_rows)
-        genes_in_rows = False
+        if is_numbered:
+            cells = "cell" + expression.obs_names
+            expression.obs_names = cells
+            outputs = read_table(outputs, "outputs", accept_numbered=True).set_axis(cells)
+            labels = read_table(labels, "labels", accept_numbered=True).set_axis(cells)
     X, Y, cell_labels = match_cells(expression, outputs, labels, genes_in_rows)
     complete = find_complete_cells(Y)
     expressed, are_raw = check_expression(X[complete.to_numpy()], counts)
-    genes, copies = find_varying_genes(expressed)
+    genes = find_varying_genes(expressed)
     Y = drop_constant(Y.loc[expressed.obs_names], "outputs")
-    warn_of_suspects(Y, genes, copies=copies)
-    warn_of_long_tails(Y)
     if cell_labels is not None:
         cell_labels = cell_labels.loc[expressed.obs_names]
-        warn_of_no_groups(cell_labels)
     chosen = expressed[:, genes].X
     if are_raw:
         notes.append("expression is taken as raw counts; X is log2(1 + counts / total * median)")
     else:
         notes.append("expression is taken as log values")
-    if by_position:
+    if is_numbered:
         notes.append("cells are matched by position")
     require_precision(Y)
     adata = paired(
@@ -198,14 +177,8 @@ def match_cells(
     expression: Any, outputs: Any, labels: Any, genes_in_rows: bool | None
 ) -> tuple[pd.DataFrame | AnnData, pd.DataFrame, pd.DataFrame | None]:
     """Expression, outputs and labels of the cells that expression and outputs share."""
-    X: pd.DataFrame | AnnData
-    if isinstance(expression, AnnData):
-        unnamed = pd.DataFrame(index=expression.obs_names)
-        names, Y = join_tables(unnamed, outputs, False, labels)
-        X = expression[names.index]
-    else:
-        X, Y = join_tables(expression, outputs, genes_in_rows, labels)
-    cell_labels = None if labels is None else match_labels(labels, Y.index)
+    X, Y = join_tables(expression, outputs, genes_in_rows)
+    cell_labels = None if labels is None else match_labels(labels, Y)
     if isinstance(X, pd.DataFrame):
         check_only_genes(X, Y, "expression")
         check_only_genes(X, cell_labels, "expression")
@@ -218,21 +191,18 @@ def find_complete_cells(Y: pd.DataFrame) -> pd.Series:
     if complete.mean() < LEAST_SHARED:
         raise ValueError(
             f"outputs: only {complete.sum()} of {len(Y)} cells have all of them; missing most "
-            f"often: {abbreviate(Y.count().nsmallest(3).index)}; {describe_leaving_out(Y)}"
+            f"often: {abbreviate(Y.count().nsmallest(3).index)}; leave such outputs out; see {PAGE}"
         )
     warn_left_out("cells with missing outputs", Y.index[~complete])
     check_finite(Y[complete], "outputs")
     return complete
 
 
-def find_varying_genes(expressed: AnnData) -> tuple[pd.Index, pd.Index]:
-    """Genes with two or more values, and cells with the expression of an earlier one."""
+def find_varying_genes(expressed: AnnData) -> pd.Index:
+    """Genes with two or more values."""
     values = sparse.csr_array(expressed.X)
     extremes = pd.DataFrame(min_max_axis(values, axis=0), columns=expressed.var_names)
-    # DataFrame.duplicated takes seconds
-    weights = np.random.default_rng(0).random(expressed.n_vars)
-    sums = pd.Index(values @ weights)
-    return drop_constant(extremes, "genes").columns, expressed.obs_names[sums.duplicated()]
+    return drop_constant(extremes, "genes").columns
 
 
 def read_anndata(path: str | PathLike[str]) -> AnnData:
@@ -283,60 +253,6 @@ def _number_of_expressed_genes(values):
     return int(((low != 0) | (high != 0)).sum())
 
 
-def warn_of_long_tails(Y: pd.DataFrame) -> None:
-    """Warn of outputs, such as raw counts of proteins, whose R2 depends on few cells."""
-    is_whole = (Y == Y.round()).all(axis=0)
-    is_wide = Y.max() - Y.min() > WIDE_RANGE
-    has_tail = (is_whole & is_wide) | (Y.skew() > STRONG_SKEW)
-    if not has_tail.any():
-        return
-    can_be_logged = Y.min() >= 0
-    logged = Y.columns[has_tail & can_be_logged]
-    clipped = Y.columns[has_tail & ~can_be_logged]
-    line = "{columns} = np.log2({columns} + 1)"
-    _warn_of_tail(logged, line, n_outputs=Y.shape[1])
-    line = "{columns} = {columns}.clip(upper={columns}.quantile(0.99), axis=1)"
-    _warn_of_tail(clipped, line, n_outputs=Y.shape[1])
-
-
-def _warn_of_tail(outputs, line, n_outputs):
-    """Warn of outputs with the line of pandas that transforms them."""
-    if not len(outputs):
-        return
-    columns = f"table[{list(outputs)}]"
-    if len(outputs) == n_outputs:
-        columns = "table"
-    elif len(outputs) > NAMES_IN_CODE:
-        columns = f"table[{list(outputs[:NAMES_IN_CODE])} + [...]]"
-    warn(
-        f"outputs with a long tail, such as raw counts: {abbreviate(outputs)}; a few cells decide "
-        f"their R2: transform them with {line.format(columns=columns)}"
-    )
-
-
-def warn_of_no_groups(labels: pd.DataFrame) -> None:
-    """Warn if no label can colour a map."""
-    if len(labels.columns) and not group_columns(labels):
-        warn(
-            f"labels: no column has 2 to {MOST_GROUPS} different values, so maps stay grey; "
-            f"columns are {abbreviate(labels.columns)}"
-        )
-
-
-def warn_of_suspects(Y: pd.DataFrame, genes: pd.Index, copies: pd.Index) -> None:
-    """Warn of columns, cells and outputs that are better left out."""
-    names = genes.append(Y.columns)
-    alike = np.triu(Y.corr().abs(), 1) > COPY_CORRELATION  # (outputs, outputs)
-    suspects = {
-        "names that tools make": names[names.str.fullmatch(BOOKKEEPING)],
-        "cells with the expression of an earlier cell": copies,
-        "outputs that copy an earlier one": Y.columns[alike.any(axis=0)],
-    }
-    for what, suspected in suspects.items():
-        if len(suspected):
-            warn(f"{what}: {abbreviate(suspected)}; leave them out")
-
-
 def read_table(given: Any, what: str, accept_numbered: bool = False) -> pd.DataFrame:
     """Table with unique names of rows and columns, as text."""
     table = given
@@ -346,74 +262,40 @@ def read_table(given: Any, what: str, accept_numbered: bool = False) -> pd.DataF
     table = table.set_axis(names_as_text(table.index))
     table = table.set_axis(names_as_text(table.columns), axis=1)
     check_table_names(table, what)
-    if not accept_numbered and are_numbered(table.index):
-        of_names = find_columns_of_names(table)
-        advice = "no column has a different text in every row"
-        if of_names:
-            advice = (
-                "make the column of names the index with table.set_index(COLUMN), of "
-                f"{abbreviate(of_names)}"
-            )
-        raise ValueError(
-            f"{what}: rows are numbered ({abbreviate(table.index, 3)}), but cells are matched by "
-            f"name; {advice}; if the rows of all tables are the same cells in the same order, set "
-            "by_position=True (--by-position)"
-        )
+    if not accept_numbered:
+        check_not_numbered(table, what)
     return table
 
 
-def check_table_names(table: pd.DataFrame, what: str) -> None:
+def check_table_names(table: pd.DataFrame | AnnData, what: str) -> None:
     """Refuse rows or columns of a table that have no name, or the same one."""
-    rows, columns = table.index, table.columns
+    rows, columns = axes(table)
     n_unnamed_rows = (rows == "").sum()
     n_unnamed_columns = (columns == "").sum()
     if n_unnamed_rows or n_unnamed_columns:
         raise ValueError(
-            f"{what}: {n_unnamed_rows} rows and {n_unnamed_columns} columns without a name; leave "
-            "them out with table.loc[table.index != '', table.columns != '']; separators at the "
-            f"ends of lines make such columns{describe_header(table)}"
+            f"{what}: {n_unnamed_rows} rows and {n_unnamed_columns} columns without a name; "
+            f"{what_was_seen({what: table})}"
         )
-    repeated_columns = columns[columns.duplicated()].unique()
-    if len(repeated_columns):
-        advice = "they may be different measurements, so do not average them, but"
-        if what == "expression":
-            advice = "add counts of one gene with table.T.groupby(level=0).sum().T, or"
-        raise ValueError(
-            f"{what}: names of columns that appear more than once: "
-            f"{abbreviate(repeated_columns, 3)}; {advice} make the names unique with "
-            "table.columns = [f'{name} {i}' for i, name in enumerate(table.columns)]"
-            f"{describe_header(table)}"
-        )
-    repeated_rows = rows[rows.duplicated()].unique()
-    if len(repeated_rows):
-        raise ValueError(
-            f"{what}: names of rows that appear more than once: {abbreviate(repeated_rows, 3)}; "
-            f"{describe_repeated_rows(table)}"
-        )
+    for axis, names in (("columns", columns), ("rows", rows)):
+        repeated = names[names.duplicated()].unique()
+        if len(repeated):
+            raise ValueError(
+                f"{what}: names of {axis} that appear more than once: {abbreviate(repeated, 3)}; "
+                f"{what_was_seen({what: table})}"
+            )
 
 
-def describe_repeated_rows(table: pd.DataFrame) -> str:
-    """What to do about rows of one name."""
-    of_names = find_columns_of_names(table)
-    if of_names:
-        return (
-            "make a column of names the index with table.set_index(COLUMN), of "
-            f"{abbreviate(of_names)}{describe_text(table.drop(columns=of_names))}"
+def check_not_numbered(table: pd.DataFrame | AnnData, what: str) -> None:
+    """Refuse rows that are only numbered."""
+    rows, _ = axes(table)
+    if are_numbered(rows):
+        names = "adata.obs_names" if isinstance(table, AnnData) else "table.index"
+        raise ValueError(
+            f"{what}: rows are numbered, but cells are matched by name; if another table has the "
+            f"names of these cells, in the same order, set {names} = other.index; "
+            f"{what_was_seen({what: table})}"
         )
-    if pd.to_numeric(table.index, errors="coerce").notna().all():
-        return (
-            "the first column holds numbers, not names; if the rows of all tables are the same "
-            "cells in the same order, pass pd.read_csv(path) with by_position=True"
-        )
-    long_table = describe_long_table(table)
-    if long_table:
-        return (
-            f"if there is a row for each cell and measurement, make columns of these: {long_table}"
-        )
-    return (
-        "average such rows with table.groupby(level=0).mean() (counts: sum()), or keep the first "
-        "with table[~table.index.duplicated()]"
-    )
 
 
 def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
@@ -428,9 +310,8 @@ def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
         raise
     except Exception as error:  # of packed files, archives, encodings and unequal lines
         raise ValueError(
-            f"{what}: {path} is not a plain table, or damaged: {error}; read it with "
-            "pd.read_csv(path, index_col=0, sep=..., header=..., encoding=..., quoting=...), "
-            "pd.read_excel(path, index_col=0, sheet_name=...) or scanpy, and pass the table"
+            f"{what}: {path} is not a plain table, or damaged: {error}; read it with pandas or "
+            f"scanpy, and pass the table; see {PAGE}"
         ) from error
     if book is None and has_empty_bytes(path):
         raise ValueError(
@@ -448,7 +329,7 @@ def choose_sheet_reader(book: pd.ExcelFile) -> Callable[..., pd.DataFrame]:
 
 
 def choose_csv_reader(path: str | Path) -> Callable[..., pd.DataFrame]:
-    """What reads a text file with the separator that gives the most columns."""
+    """What reads a text file with the separator that gives its first line the most columns."""
     readers = []
     for separator in SEPARATORS:
         reader = partial(
@@ -476,11 +357,11 @@ def read_with_header(read: Callable[..., pd.DataFrame], as_text: bool) -> pd.Dat
     if table[0].isna().any():  # pandas 3 also takes converted text as missing
         table[0] = read(skiprows=1, usecols=[0], dtype=str, na_filter=False)[0]
     if str(header[0]).startswith("#") and n_columns != len(header):
-        raise ValueError("its first line is a comment: leave it out with comment='#'")
+        raise ValueError("its first line is a comment")
     if n_columns > len(header) + 1:
         raise ValueError(
-            f"its first line has {len(header)} columns and the next one {n_columns}, so it is "
-            "no header: leave such lines out with skiprows=[...] or comment='#'"
+            f"its first line has {len(header)} columns and the next one {n_columns}, so it is no "
+            "header"
         )
     if n_columns == len(header) + 1:  # write.table of R leaves out the name of the first
         header = ["", *header]
@@ -496,15 +377,9 @@ def open_workbook(path: str | Path) -> pd.ExcelFile | None:
     content = Path(path).read_bytes()
     if str(path).lower().endswith(".gz"):
         content = gzip.decompress(content)
-    if content.startswith(b"PK"):  # a ZIP archive
-        require("openpyxl")
-        return pd.ExcelFile(io.BytesIO(content), engine="openpyxl")
-    if content.startswith(BINARY_WORKBOOKS):
-        require("xlrd")
-        return pd.ExcelFile(io.BytesIO(content), engine="xlrd")
-    if b"\0" in content:
-        raise ValueError("it ends like a workbook, but is none")
-    return None  # many instruments write text with tabs to files called .xls
+    if b"\0" not in content:  # many instruments write text with tabs to files called .xls
+        return None
+    return pd.ExcelFile(io.BytesIO(content))
 
 
 def has_empty_bytes(path: str | Path) -> bool:
@@ -517,36 +392,35 @@ def has_empty_bytes(path: str | Path) -> bool:
 
 
 def join_tables(
-    expression: Any, outputs: Any, genes_in_rows: bool | None, labels: Any = None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables with the cells that they share; genes in rows are turned.
-
-    Labels are for the error only, as they may have the names of both.
-    """
-    X = read_table(expression, "expression")
+    expression: Any, outputs: Any, genes_in_rows: bool | None
+) -> tuple[pd.DataFrame | AnnData, pd.DataFrame]:
+    """Expression and outputs of the cells that they share; genes in rows are turned."""
+    if isinstance(expression, AnnData):
+        X, genes_in_rows = expression, False
+        check_table_names(X, "expression")
+        check_not_numbered(X, "expression")
+    else:
+        X = read_table(expression, "expression")
     Y = read_table(outputs, "outputs")
-    cells_in_rows = genes_in_rows is not True and _share_enough_names(Y.index, X.index)
-    cells_in_columns = genes_in_rows is not False and _share_enough_names(Y.index, X.columns)
+    rows, columns = axes(X)
+    cells_in_rows = genes_in_rows is not True and _share_enough_names(Y.index, rows)
+    cells_in_columns = genes_in_rows is not False and _share_enough_names(Y.index, columns)
     if cells_in_rows and cells_in_columns:
         raise ValueError(
             "expression and outputs: both rows and columns of expression have the names of cells; "
-            "set genes_in_rows"
+            f"set genes_in_rows; {what_was_seen({'expression': X, 'outputs': Y})}"
         )
     if not (cells_in_rows or cells_in_columns):
-        n_rows, n_columns = (count_matches(Y.index, names) for names in (X.index, X.columns))
         raise ValueError(
-            f"expression and outputs: names of cells do not match; of the {len(Y)} rows of outputs "
-            f"({abbreviate(Y.index, 3)}), {n_rows} are among the rows of expression "
-            f"({abbreviate(X.index, 3)}), and {n_columns} among its columns "
-            f"({abbreviate(X.columns, 3)})"
-            f"{describe_matching(X, Y, labels)}{describe_text(Y)}"
+            f"expression and outputs: names of cells do not match{suggest_names(X, Y)}; "
+            f"{what_was_seen({'expression': X, 'outputs': Y})}"
         )
-    cells = X.columns if cells_in_columns else X.index
+    cells = columns if cells_in_columns else rows
     is_shared = cells.isin(Y.index)
     warn_left_out("cells not in outputs", cells[~is_shared])
     warn_left_out("cells not in expression", Y.index[~Y.index.isin(cells)])
     X = X.loc[:, is_shared].T if cells_in_columns else X[is_shared]
-    return X, Y.loc[X.index]
+    return X, Y.loc[cells[is_shared]]
 
 
 def _share_enough_names(cells, names):
@@ -556,91 +430,20 @@ def _share_enough_names(cells, names):
     return n_shared >= least > 0
 
 
-def describe_matching(X: pd.DataFrame, Y: pd.DataFrame, labels: Any) -> str:
-    """What makes names of cells equal."""
-    cells = X.index.append(X.columns)
-    n_turned = count_matches(Y.columns, cells)
-    if n_turned > max(count_matches(Y.index, cells), 1):
-        return f"; {n_turned} are columns of outputs: turn it with table.T"
-    column, n_found = find_column_with(Y, cells)
-    if n_found > count_matches(Y.index, cells):
-        return f"; {n_found} are in a column of outputs: table.set_index({column!r})"
-    column, n_found = find_column_with(X, Y.index)
-    if n_found > count_matches(X.index, Y.index):
-        return f"; {n_found} are in a column of expression: table.set_index({column!r})"
-    if labels is not None:
-        table = read_table(labels, "labels", accept_numbered=True)
-        dictionary = describe_dictionary(table, cells, Y.index)
-        if dictionary:
-            return dictionary
-    of_rows = describe_change(X.index, Y.index, "expression.index", "outputs.index")
-    of_columns = describe_change(X.columns, Y.index, "expression.columns", "outputs.index")
-    turned = describe_change(X.columns, Y.columns, "expression.columns", "outputs.columns")
+def suggest_names(X: pd.DataFrame | AnnData, Y: pd.DataFrame) -> str:
+    """What makes names of cells equal that nearly match, or ""."""
+    if isinstance(X, AnnData):
+        of_rows = suggest_change(X.obs_names, Y.index, "adata.obs_names", "outputs.index")
+        return of_rows or suggest_spelling(X.obs_names, Y.index)
+    of_rows = suggest_change(X.index, Y.index, "expression.index", "outputs.index")
+    of_columns = suggest_change(X.columns, Y.index, "expression.columns", "outputs.index")
+    turned = suggest_change(X.columns, Y.columns, "expression.columns", "outputs.columns")
     return (
         of_rows
         or of_columns
         or (turned and f"{turned} and outputs = outputs.T")
-        or "; make them equal with table.set_index(COLUMN), table.T or table.rename(index=...)"
-        + describe_similar(cells, Y.index)
+        or suggest_spelling(X.index.append(X.columns), Y.index)
     )
-
-
-def name_by_position(
-    expression: Any, outputs: Any, labels: Any, genes_in_rows: bool | None
-) -> tuple[Any, pd.DataFrame, pd.DataFrame | None]:
-    """Tables of the same cells in the same order, all with the names that one of them has."""
-    Y = read_table(outputs, "outputs", accept_numbered=True)
-    if isinstance(expression, AnnData):
-        X = expression.obs
-    else:
-        X = read_table(expression, "expression", accept_numbered=True)
-        X = turn_to_cells(X, len(Y), genes_in_rows)
-    tables = {"expression": X, "outputs": Y}
-    if labels is not None:
-        tables["labels"] = read_table(labels, "labels", accept_numbered=True)
-    names = get_shared_names(tables)
-    named = {what: table.set_axis(names) for what, table in tables.items()}
-    if isinstance(expression, AnnData):
-        expression.obs_names = names
-    else:
-        expression = named["expression"]
-    return expression, named["outputs"], named.get("labels")
-
-
-def turn_to_cells(X: pd.DataFrame, n_cells: int, genes_in_rows: bool | None) -> pd.DataFrame:
-    """Expression with cells in rows; by default, the axis of their number has the cells."""
-    if genes_in_rows is None:
-        if X.shape[0] == X.shape[1]:
-            raise ValueError(
-                f"by_position: expression has {n_cells} rows and as many columns; set genes_in_rows"
-            )
-        genes_in_rows = X.shape[1] == n_cells
-    return X.T if genes_in_rows else X
-
-
-def get_shared_names(tables: dict[str, pd.DataFrame]) -> pd.Index:
-    """Names of the cells of tables whose rows are the same cells in the same order."""
-    sizes = {what: len(table) for what, table in tables.items()}
-    if len(set(sizes.values())) > 1:
-        listed = ", ".join(f"{size} of {what}" for what, size in sizes.items())
-        raise ValueError(
-            f"by_position: expected the same number of cells in all tables, got {listed}; if the "
-            "numbers name the cells, match them by name after table.add_prefix('cell', axis=0)"
-        )
-    names = tables["expression"].index
-    for what, table in tables.items():
-        if are_numbered(names):
-            names = table.index
-        is_elsewhere = table.index.isin(names) & (table.index != names)
-        if is_elsewhere.any() and not are_numbered(table.index):
-            raise ValueError(
-                f"by_position: {what} has names of other cells of the same place, such as "
-                f"{abbreviate(table.index[is_elsewhere], 3)}; leave by_position out, as cells can "
-                "be matched by name"
-            )
-    if are_numbered(names):
-        names = "cell" + names
-    return names
 
 
 def check_expression(table: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnData, bool]:
@@ -654,12 +457,9 @@ def check_expression(table: pd.DataFrame | AnnData, counts: bool | None) -> tupl
     entries = sparse.csr_array(adata.X)
     missing = adata.var_names[_columns_with(entries, np.isnan(entries.data))]
     if len(missing):
-        advice = ""
-        if isinstance(table, pd.DataFrame):  # all values of an AnnData may be too many
-            advice = f": {describe_leaving_out(table)}"
         raise ValueError(
-            f"expression: missing values of {abbreviate(missing, 3)}; use table.fillna(0) if they "
-            f"were not detected, or leave genes out{advice}"
+            f"expression: missing values of {abbreviate(missing, 3)}; leave such genes out, or "
+            f"fill in 0 if they were not detected; see {PAGE}"
         )
     are_raw = _are_raw_counts(entries, adata.var_names, counts)
     if are_raw:
@@ -684,15 +484,14 @@ def _are_raw_counts(entries, genes, counts):
     if are_raw and len(others):
         raise ValueError(
             "expression: not whole numbers from 0 on, unlike the others: "
-            f"{abbreviate(others, 3)}; leave "
-            "columns that are no genes out with table.drop(columns=...), round estimated counts "
-            "with table.round(), or set counts=False for log values"
+            f"{abbreviate(others, 3)}; leave columns that are no genes out, round estimated "
+            f"counts, or set counts=False (--log) for log values; see {PAGE}"
         )
     largest = entries.data.max(initial=0)
     if not are_raw and largest > BEYOND_LOG:
         raise ValueError(
-            f"expression: values up to {largest:g} are no log values; use np.log2(table + 1) of "
-            "TPM or CPM, or round estimated counts with table.round()"
+            f"expression: values up to {largest:g} are no log values; take logarithms of TPM or "
+            f"CPM, or round estimated counts; see {PAGE}"
         )
     return are_raw
 
@@ -706,28 +505,21 @@ def drop_constant(table: pd.DataFrame, kind: str) -> pd.DataFrame:
     return table.loc[:, varies]
 
 
-def match_labels(labels: Any, cells: pd.Index) -> pd.DataFrame:
+def match_labels(labels: Any, Y: pd.DataFrame) -> pd.DataFrame:
     """Labels of the cells, NaN for cells without; a type without a family is its own."""
     table = read_table(labels, "labels")
-    if not table.index.isin(cells).any():
-        raise ValueError(
-            "labels: no row has the name of a cell; rows are "
-            f"{abbreviate(table.index, 3)}, cells are "
-            f"{abbreviate(cells, 3)}{describe_matching_labels(table, cells)}"
+    if not table.index.isin(Y.index).any():
+        change = suggest_change(
+            table.index, Y.index, "labels.index", "the names of the other tables"
         )
-    table = table.reindex(cells)
+        raise ValueError(
+            f"labels: no row has the name of a cell{change}; "
+            f"{what_was_seen({'outputs': Y, 'labels': table})}"
+        )
+    table = table.reindex(Y.index)
     if "type" in table and "family" not in table:
         table["family"] = table["type"]
     return table
-
-
-def describe_matching_labels(table: pd.DataFrame, cells: pd.Index) -> str:
-    """What makes names of labels those of the cells."""
-    column, n_found = find_column_with(table, cells)
-    if n_found:
-        return f"; {n_found} are in a column of labels: table.set_index({column!r})"
-    advice = describe_change(table.index, cells, "labels.index", "the names of the other tables")
-    return advice or "; make them equal with table.set_index(COLUMN)"
 
 
 def warn_left_out(reason: str, names: pd.Index) -> None:
@@ -774,3 +566,74 @@ def refuse_copies(X: Any, Y: np.ndarray, *, genes: np.ndarray, outputs: np.ndarr
     if len(alike) and len(y) > 2:  # any two columns of two cells are alike
         i, j = alike[0]
         raise ValueError(f"Y: the output {outputs[i]} copies the gene {genes[j]}; leave it out")
+
+
+# --- what was understood
+
+
+def values_table(data: AnnData | tuple | Paired) -> pd.DataFrame:
+    """Tabulate what was understood of the data, to be read before any result.
+
+    A code for missing values, such as -999, is a minimum or a most frequent value; scaled
+    expression has a minimum below 0; a long tail has a maximum far from the median.
+
+    Parameters
+    ----------
+    data : AnnData or tuple (X, Y)
+        As returned by `sbnn.read_tables`.
+
+    Returns
+    -------
+    DataFrame
+        A row for the raw counts, if there are any, for ``X``, for each output and for each label
+        that is known for some cells. ``taken_as`` says what they are taken for, and whether a label
+        can colour maps. ``minimum``, ``median``, ``maximum`` and ``most_frequent`` are texts, of
+        six digits, and ``times`` is how often the most frequent value occurs.
+
+    Examples
+    --------
+    >>> from sbnn import simulate_patchseq
+    >>> from sbnn.own_data.tables import values_table
+    >>> table = values_table(simulate_patchseq(n_cells=50, n_genes=30, n_outputs=2))
+    >>> table.index.tolist()
+    ['counts', 'X', 'output1', 'output2', 'family', 'type']
+    >>> table["taken_as"]["type"]
+    'label, can colour maps'
+    """
+    cells = as_paired(data)
+    rows = []
+    if cells.counts is not None:
+        rows.append(["counts", "raw counts", *_summarise_numbers(cells.counts)])
+    taken_as = "log values"
+    if cells.library_size is not None:
+        taken_as = f"log2(1 + counts / total * {cells.library_size:g})"
+    rows.append(["X", taken_as, *_summarise_numbers(cells.X)])
+    for name, values in zip(cells.feature_names, cells.Y.T, strict=True):
+        rows.append([str(name), "output", *_summarise_numbers(values)])
+    can_color = group_columns(cells.labels)
+    for name, values in cells.labels.items():
+        known = known_labels(values).dropna().astype(str)
+        if len(known):
+            kind = "label, can colour maps" if name in can_color else "label"
+            times = known.value_counts().sort_index()
+            rows.append([name, kind, "", "", "", times.idxmax(), times.max()])
+    columns = ["name", "taken_as", "minimum", "median", "maximum", "most_frequent", "times"]
+    return pd.DataFrame(rows, columns=columns).set_index("name")
+
+
+def _summarise_numbers(values):
+    """Minimum, median, maximum and most frequent value as text, and how often the last occurs."""
+    stored = values.data if sparse.issparse(values) else values
+    different, times = np.unique(stored, return_counts=True)
+    frequencies = pd.Series(times, different)
+    n_zeros = np.prod(values.shape) - stored.size  # that a sparse matrix does not store
+    if n_zeros:
+        frequencies[0] = frequencies.get(0, 0) + n_zeros
+        frequencies = frequencies.sort_index()
+    n_up_to = frequencies.cumsum()
+    n = n_up_to.iloc[-1]
+    middle = n_up_to.searchsorted([(n - 1) // 2, n // 2], side="right")
+    median = frequencies.index[middle].to_numpy().mean()
+    most_frequent = frequencies.idxmax()
+    shown = frequencies.index[0], median, frequencies.index[-1], most_frequent
+    return [*(f"{value:.6g}" for value in shown), frequencies.max()]

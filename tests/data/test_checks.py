@@ -24,7 +24,6 @@ from sbnn.data.preprocessing import select_genes
 from sbnn.dynamics.data import trajectories
 from sbnn.evaluation.folds import grouped_folds
 from sbnn.mechanism_shift.data import screen
-from sbnn.own_data import advice
 
 CELLS = pd.Index(["a", "b", "c"])
 TABLE = pd.DataFrame(index=CELLS)
@@ -43,23 +42,6 @@ def test_missing_names_are_numbered():
 def test_names_are_in_order_and_one_for_each(names):
     with pytest.raises(TypeError, match="genes: expected a list .* of gene names"):
         checks.check_names(names, "genes", kind="gene", size=2)
-
-
-@pytest.mark.parametrize(
-    "names",
-    [("Gad1", "GAD1"), ("AAAC-1", "AAAC.1"), (" c1", "c1"), ("\xe9", "e\u0301")]
-    + [("\xb5s", "\u03bcs"), ("c\xa01", "c 1")],
-    ids=["capitals", "punctuation", "space", "accent", "micro", "space that does not break"],
-)
-def test_names_that_look_alike_are_told(names):
-    given, expected = names
-    assert ascii(given) in advice.describe_similar(["other", given], [expected])
-
-
-@pytest.mark.parametrize("names", [("5.0", "50"), ("a", "a"), ("a", "b")])
-def test_other_names_do_not_look_alike(names):
-    given, expected = names
-    assert not advice.describe_similar([given], [expected])
 
 
 # --- labels

@@ -79,6 +79,7 @@ def fitted(tmp_path_factory):
 def test_a_fit_writes_a_page_with_figures_and_without_code(fitted):
     page = (fitted / "report.html").read_text(encoding="utf-8")
     assert "Test R2 " in page
+    assert page.index("most_frequent") < page.index("data:image/png")
     assert page.count("data:image/png") >= 5
     assert "cross_validate" not in page
 
@@ -212,16 +213,16 @@ def test_an_option_is_a_parameter(words, name, value, tables, asked):
     assert asked[0][name] == value
 
 
-def test_numbered_rows_are_matched_on_demand(tables, asked, capsys):
-    numbered = pd.read_csv("raw/counts.csv", index_col=0).T.reset_index(drop=True)
-    numbered.to_csv("counts.csv")
-    outputs = pd.DataFrame(np.random.default_rng(0).normal(size=(len(numbered), 2)))
-    outputs.add_prefix("output").to_csv("outputs.csv")
-    command = ["fit", "--expression", "counts.csv", "--outputs", "outputs.csv"]
-    assert run(*command) == 2
-    assert "--by-position" in capsys.readouterr().err
-    assert run(*command, "--by-position") == 0
-    assert asked[0]["by_position"]
+def test_what_was_understood_is_printed(tables, asked, capsys):
+    outputs = pd.read_csv("raw/outputs.csv", index_col=0)
+    outputs.iloc[:5, 0] = -999
+    outputs.to_csv("coded.csv")
+    assert run(*tables, "--outputs", "coded.csv") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "expression is taken as raw counts; X is log2(1 + counts / total * median)" in lines
+    [code] = [line.split() for line in lines if line.startswith(outputs.columns[0])]
+    assert code[:3] == [outputs.columns[0], "output", "-999"]
+    assert code[-2:] == ["-999", "5"]
 
 
 def test_the_notebook_knows_every_parameter(tables, asked):

@@ -1,4 +1,4 @@
-"""Own tables: matched by exact names, or refused with what was found and what to do."""
+"""Own tables: matched by exact names, or refused; what was understood is shown."""
 
 import gzip
 import tracemalloc
@@ -10,7 +10,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from sbnn.data.paired import as_paired
-from sbnn.own_data.tables import read_tables
+from sbnn.own_data.tables import read_tables, values_table
 
 RNG = np.random.default_rng(0)
 CELLS = [f"c{i}" for i in range(12)]
@@ -231,43 +231,6 @@ def test_labels_of_the_cells_that_are_left_are_theirs(told):
     assert adata.obs["donor"].tolist() == LABELS["donor"][adata.obs_names].tolist()
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["Unnamed: 0", "n_genes_by_counts", "total_counts", "cluster"]
-    + ["1-Mar", "Sep-07", "2001-03-01 00:00:00"]  # what spreadsheets make of MARCH1 and SEPT7
-    + ["__no_feature", "N_unmapped"],  # what HTSeq and STAR count besides genes
-)
-def test_names_that_tools_make_are_named(name):
-    outputs = OUTPUTS.assign(**{name: RNG.random(12)})
-    with pytest.warns(UserWarning, match=f"names that tools make: {name};"):
-        read_tables(COUNTS, outputs)
-
-
-@pytest.mark.parametrize(
-    ("column", "line"),
-    [
-        (np.arange(12) * 300, r"table\[\['Rin'\]\] = np.log2\(table\[\['Rin'\]\] \+ 1\)"),
-        ([*RNG.uniform(size=11), 90.5], "np.log2"),
-        ([*RNG.normal(-9, 1, 11), 90.5], r"\.clip\(upper="),
-    ],
-    ids=["whole numbers", "skewed", "skewed below 0"],
-)
-def test_outputs_with_long_tails_are_named(column, line):
-    with pytest.warns(UserWarning, match=f"outputs with a long tail, .*: Rin; .*{line}"):
-        read_tables(COUNTS, OUTPUTS.assign(Rin=column))
-
-
-def test_numbers_of_spikes_are_no_raw_counts():
-    spikes = [3, 0, 12, 135, 60, 44, 81, 7, 29, 90, 33, 75]
-    read_tables(COUNTS, OUTPUTS.assign(Rin=spikes))  # without a warning
-
-
-def test_labels_without_groups_are_named():
-    labels = pd.DataFrame({"barcode": CELLS, "site": "M1"}, CELLS)
-    with pytest.warns(UserWarning, match="labels: no column has 2 to .*barcode, site"):
-        read_tables(COUNTS, OUTPUTS, labels)
-
-
 @pytest.fixture
 def with_part_of_counts(adata):
     """An AnnData whose layer of counts lacks those of ten genes of ``X``."""
@@ -286,21 +249,6 @@ def test_counts_of_fewer_genes_than_x_are_told(with_part_of_counts):
 def test_x_of_an_anndata_is_taken_on_request(with_part_of_counts):
     found = read_tables(with_part_of_counts, counts=False)
     np.testing.assert_array_equal(found.X, with_part_of_counts.X)
-
-
-def test_cells_that_appear_twice_are_named():
-    counts = COUNTS.copy()
-    counts.loc["c7"] = counts.loc["c3"]
-    message = "^cells with the expression of an earlier cell: c7; leave them out$"
-    with pytest.warns(UserWarning, match=message):
-        read_tables(counts, OUTPUTS)
-
-
-def test_outputs_that_appear_twice_are_named():
-    outputs = OUTPUTS.assign(MOhm=-OUTPUTS["Rin"] / 1000)
-    message = "^outputs that copy an earlier one: MOhm; leave them out$"
-    with pytest.warns(UserWarning, match=message):
-        read_tables(COUNTS, outputs)
 
 
 # --- what is refused
@@ -335,22 +283,27 @@ FLAGGED = COUNTS.assign(doublet=COUNTS["D"] > 3)
             COUNTS,
             RENAMED,
             None,
-            "expression and outputs: .*names of cells do not match.*s0.*c0.*A1.*set_index",
+            "expression and outputs: .*names of cells do not match.*c0.*A1.*s0.*docs/own_data.md",
         ),
         (
             TEXT,
             OUTPUTS,
             None,
-            "expression: expected numbers, got '7,5' in row 'c2', column 'D'.*decimal",
+            "expression: expected numbers, got '7,5' in row 'c2', column 'D'",
         ),
-        (COUNTS, TWICE, None, "outputs: names of rows that appear more than once: c3.*groupby"),
-        (COUNTS, OUTPUTS.reset_index(), None, "outputs: rows are numbered.*set_index"),
-        (META, OUTPUTS, None, "expression: not whole numbers .*: nFeature; .*drop"),
+        (
+            COUNTS,
+            TWICE,
+            None,
+            "outputs: names of rows that appear more than once: c3; seen: 13 rows",
+        ),
+        (COUNTS, OUTPUTS.reset_index(), None, "outputs: rows are numbered.*'c0' in row '0'"),
+        (META, OUTPUTS, None, "expression: not whole numbers .*: nFeature; .*docs/own_data.md"),
         (
             COUNTS,
             GROUPED,
             None,
-            "outputs: expected numbers, got '-4,460' in row 'c0', column 'Rin'.*thousands",
+            "outputs: expected numbers, got '-4,460' in row 'c0', column 'Rin'",
         ),
         (COUNTS, DATED, None, "outputs: Datetime64 data .* in column 'day'"),
         (COUNTS, CLUSTERED, None, "outputs: Categorical data .* in column 'leiden'"),
@@ -373,9 +326,27 @@ FLAGGED = COUNTS.assign(doublet=COUNTS["D"] > 3)
         (COUNTS + 99.5, OUTPUTS, None, "expression: values up to .* are no log values"),
     ],
 )
-def test_the_first_mistake_is_told_with_what_to_do(counts, outputs, labels, message):
+def test_the_first_mistake_is_told(counts, outputs, labels, message):
     with pytest.raises(ValueError, match=f"(?s){message}"):
         read_tables(counts, outputs, labels)
+
+
+def test_seconds_since_1970_are_refused():
+    outputs = OUTPUTS.assign(seconds=1.7e9 + np.arange(12))
+    with pytest.raises(ValueError, match="single precision loses the differences .* in seconds"):
+        read_tables(COUNTS, outputs)
+
+
+@pytest.mark.parametrize("kind", ["counts", "expression", "logarithm"])
+def test_an_output_that_is_a_gene_is_refused(kind):
+    genes = {
+        "counts": COUNTS["D"],
+        "expression": read_tables(COUNTS, OUTPUTS).to_df()["D"],
+        "logarithm": np.log1p(COUNTS["D"]),
+    }
+    outputs = OUTPUTS.assign(marker=3 * genes[kind] - 1)
+    with pytest.raises(ValueError, match="the output marker copies the gene D; leave it out"):
+        read_tables(COUNTS, outputs)
 
 
 ONE_NAME = b'cell\tRin\n"c0\t1\nc1\t2\n"c2\t3\n'  # of the lines between two quotation marks
@@ -384,14 +355,18 @@ ONE_NAME = b'cell\tRin\n"c0\t1\nc1\t2\n"c2\t3\n'  # of the lines between two quo
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("counts.csv", b"\xff\xfe\x00", "counts.csv is not a plain table.*pd.read_csv"),
-        ("counts.csv", b"a,b\n1,2,3\n1,2,3,4\n", "counts.csv is not a plain table.*pd.read_csv"),
+        ("counts.csv", b"\xff\xfe\x00", "counts.csv is not a plain table.*docs/own_data.md"),
+        (
+            "counts.csv",
+            b"a,b\n1,2,3\n1,2,3,4\n",
+            "counts.csv is not a plain table.*docs/own_data.md",
+        ),
         (
             "counts.csv",
             b"# made by featureCounts\ncell\tRin\nc0\t1\n",
-            "counts.csv is not a plain table.*pd.read_csv",
+            "counts.csv is not a plain table.*docs/own_data.md",
         ),
-        ("counts.csv", ONE_NAME, "counts.csv is not a plain table.*pd.read_csv"),
+        ("counts.csv", ONE_NAME, "counts.csv is not a plain table.*docs/own_data.md"),
         ("counts.csv", b"name,Rin\nc1,3\nc2,\0\0\0", "counts.csv is damaged.*again"),
         ("counts.csv.gz", b"name,Rin", "counts.csv.gz"),
         ("counts.csv.gz", gzip.compress(b"name,Rin\nc1,3\n" * 9)[:20], "counts.csv.gz"),
@@ -439,3 +414,38 @@ def test_an_incomplete_file_of_an_anndata_is_named(n_kept, adata, tmp_path):
     path.write_bytes(path.read_bytes()[:n_kept])
     with pytest.raises(ValueError, match=f"expression: {path} is damaged.*again"):
         read_tables(path)
+
+
+# --- what was understood
+
+
+def test_values_are_those_of_the_tables():
+    outputs = OUTPUTS.round().assign(Rin=[-999.0] * 3 + [*range(9)])
+    table = values_table(read_tables(COUNTS, outputs, LABELS.assign(cell=CELLS)))
+    kinds = ["raw counts", f"log2(1 + counts / total * {COUNTS.sum(axis=1).median():g})"]
+    label = "label, can colour maps"
+    kinds += ["output", "output", label, label, "label", label]
+    assert table["taken_as"].tolist() == kinds
+    assert [*table.index] == ["counts", "X", "Vrest", "Rin", "type", "donor", "cell", "family"]
+    numbers = COUNTS.to_numpy().ravel()
+    most_frequent = np.bincount(numbers).argmax()
+    expected = [numbers.min(), np.median(numbers), numbers.max(), most_frequent]
+    columns = ["minimum", "median", "maximum", "most_frequent"]
+    assert table.loc["counts", columns].tolist() == [f"{value:g}" for value in expected]
+    assert table.loc["counts", "times"] == (numbers == most_frequent).sum()
+    assert table.loc["Rin", columns].tolist() == ["-999", "2.5", "8", "-999"]
+    assert table.loc["Rin", "times"] == 3
+    assert table.loc["type", ["most_frequent", "times"]].tolist() == ["a", 6]
+
+
+def test_scaled_expression_has_values_below_zero():
+    table = values_table(read_tables((COUNTS - COUNTS.mean()) / 3, OUTPUTS))
+    assert table.loc["X", "taken_as"] == "log values"
+    assert float(table.loc["X", "minimum"]) < 0
+
+
+@pytest.mark.filterwarnings("ignore:.* left out")
+def test_sparse_counts_have_the_same_values(many, many_sparse):
+    expected = values_table(read_tables(*many))
+    assert expected.loc["counts", "most_frequent"] == "0"
+    pd.testing.assert_frame_equal(values_table(read_tables(*many_sparse)), expected)
