@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.collections import FillBetweenPolyCollection, PathCollection
 from matplotlib.colors import to_hex, to_rgba_array
-from matplotlib.text import Annotation
 from matplotlib.tri import TriContourSet
 from sklearn.linear_model import LinearRegression
 
@@ -15,7 +14,7 @@ def tick_names(axis):
 
 def texts_on(ax):
     """Texts without the letter of a panel."""
-    return [text for text in ax.texts if not isinstance(text, Annotation)]
+    return [text for text in ax.texts if getattr(text, "xycoords", "data") == "data"]
 
 
 def lines_of(ax, **properties):

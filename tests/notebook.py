@@ -14,7 +14,8 @@ def run_cells(name, **parameters):
     """Execute the code cells of a notebook with these parameters; its variables."""
     variables = {"display": display}  # as in IPython
     cells = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
-    with contextlib.chdir(NOTEBOOKS), plt.ioff():
+    # a notebook sets the style of figures for itself alone
+    with contextlib.chdir(NOTEBOOKS), plt.ioff(), plt.rc_context():
         for cell in (cell for cell in cells if cell["cell_type"] == "code"):
             code = "".join(line for line in cell["source"] if not line.startswith("%"))
             exec(compile(code, f"{name}.ipynb", "exec"), variables)

@@ -256,8 +256,7 @@ def accuracy_by_sparsity(records: Mapping[str, Record]) -> Figure:
     name_rows(beside, [METHOD_LABELS[name] for name in means.index])
     finish(figure, [[ax, beside]])
     labels = [METHOD_LABELS[name] for name in networks.index]
-    beside_points = networks.to_numpy() + (0.01, -0.01)
-    place_names(ax, beside_points, labels, beside=False, leader=None, ha="left", fontsize=6.5)
+    place_names(ax, networks.to_numpy(), labels, beside=True)
     return figure
 
 

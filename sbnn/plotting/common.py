@@ -6,7 +6,6 @@ import functools
 import io
 import os
 import pathlib
-import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from itertools import cycle
@@ -27,6 +26,7 @@ from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.ticker import LogLocator, MaxNLocator
 from matplotlib.transforms import Bbox
 from PIL import Image
+from scipy.optimize import isotonic_regression
 
 from sbnn.errors import check_path
 from sbnn.plotting.reading import dataset_title, mean_and_sd, mean_text, short_name
@@ -52,7 +52,8 @@ PUBLISHED_MARKER: dict[str, Any] = {  # a hollow diamond
 }
 HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
 LAYOUT_DIGITS = 6  # of a place, relative to the figure
-PLACEMENT_STEPS = 300  # to move names apart
+NAME_SIZE = 6.5  # points, of a name at a point
+NAME_LINE, NAME_GAP = 0.11, 0.06  # inches, the height of a name, and from it to its point
 LEADER = {"arrowstyle": "-", "color": "0.2", "lw": 0.4, "shrinkA": 0, "shrinkB": 0}
 
 FigureArguments = ParamSpec("FigureArguments")
@@ -273,38 +274,62 @@ def name_line(ax: Axes, x: float, name: str, ha: str = "left") -> None:
 
 def place_names(
     ax: Axes,
-    points: Any,
+    points: np.ndarray,
     names: Iterable[str],
     *,
-    fontsize: float,
-    beside: bool = True,
-    leader: dict[str, Any] | None = LEADER,
-    ha: str = "center",
+    beside: bool = False,
     fontstyle: str = "normal",
 ) -> None:
-    """Write names at points, (n_names, 2) in data units, apart from each other.
+    """Write names over points, (n_names, 2) in data units, or beside them with lines to them.
 
-    After the layout. With `beside`, names keep off the points.
+    After the layout. Each name has a line of text of its own, within the axes.
     """
-    from unittest.mock import patch
-
-    import adjustText  # imports pyplot
-
-    texts = []
-    for (x, y), name in zip(points, names, strict=True):
-        text = ax.text(x, y, name, ha=ha, va="center", fontsize=fontsize, fontstyle=fontstyle)
-        text.set(path_effects=HALO, zorder=6)
-        texts.append(text)
-    if not texts:
-        return
-    with (
-        warnings.catch_warnings(action="ignore"),
-        # the layout is fixed: it need not draw the whole figure to measure texts
-        patch.object(adjustText, "force_draw", new=Axes.apply_aspect, create=True),
-    ):
-        adjustText.adjust_text(
-            texts, ax=ax, avoid_self=beside, iter_lim=PLACEMENT_STEPS, arrowprops=leader
+    ax.apply_aspect()  # as when it is drawn
+    box = ax.get_window_extent()
+    pixels_per_inch = ax.get_figure(root=True).dpi
+    line = NAME_LINE * pixels_per_inch
+    across, up = ax.transData.transform(points).T
+    heights = spread_apart(up, line, low=box.y0 + line / 2, high=box.y1 - line / 2)
+    for name, point, middle, height in zip(names, points, across, heights, strict=True):
+        text = ax.annotate(
+            name,
+            xy=point,
+            xytext=point,
+            ha="center",
+            va="center",
+            fontsize=NAME_SIZE,
+            fontstyle=fontstyle,
+            path_effects=HALO,
+            arrowprops=LEADER if beside else None,
+            zorder=6,
         )
+        half = text.get_window_extent().width / 2
+        if beside:
+            step = NAME_GAP * pixels_per_inch + half
+            has_room = middle + step + half < box.x1
+            middle += step if has_room else -step
+        middle = np.clip(middle, box.x0 + half, box.x1 - half)
+        text.set_position(ax.transData.inverted().transform((middle, height)))
+
+
+def spread_apart(heights: np.ndarray, spacing: float, low: float, high: float) -> np.ndarray:
+    """The nearest heights in the same order between two ends, at least a spacing apart.
+
+    They are closer only if there is no room for all.
+    """
+    n_heights = len(heights)
+    if not n_heights:
+        return heights
+    order = np.argsort(heights, kind="stable")
+    room = (high - low) / max(n_heights - 1, 1)
+    steps = min(spacing, room) * np.arange(n_heights)
+    steps -= steps.mean()
+    # the smallest change for which all differences are large enough
+    shifted = isotonic_regression(heights[order] - steps).x
+    shifted = shifted.clip(low - steps[0], high - steps[-1])
+    spread = np.empty_like(heights)
+    spread[order] = shifted + steps
+    return spread
 
 
 def add_colorbar(figure: FigureBase, image: ScalarMappable, label: str, **options: Any) -> None:

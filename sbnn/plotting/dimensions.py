@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
-from scipy.optimize import isotonic_regression
 
 from sbnn.plotting.colors import VALUE_COLORS, Groups, color_untyped
 from sbnn.plotting.common import (
     FIGURE_WIDTH,
     HALO,
     LEADER,
+    NAME_SIZE,
     add_colorbar,
     finish,
     new_panels,
+    spread_apart,
     with_style,
 )
 from sbnn.plotting.maps import (
@@ -307,7 +308,7 @@ def _draw_lines(ax, lines, fontstyle):
             xytext=(x, y),
             ha="left" if x > 0 else "right",
             va="center",
-            fontsize=6.5,
+            fontsize=NAME_SIZE,
             fontstyle=fontstyle,
             path_effects=HALO,
             arrowprops=LEADER,
@@ -319,26 +320,11 @@ def name_places(directions: np.ndarray) -> np.ndarray:
     """Places around the circle near directions, (n, 2), at different heights on each side."""
     points = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     for side in (points[:, 0] > 0, points[:, 0] <= 0):
-        heights = _spread_apart(points[side, 1])
+        heights = spread_apart(points[side, 1], NAME_SPACING, low=-1, high=1)
         points[side, 1] = heights
         across = np.sqrt(1 - heights.clip(-0.99, 0.99) ** 2)
         points[side, 0] = np.where(points[side, 0] > 0, across, -across)
     return NAME_RADIUS * points
-
-
-def _spread_apart(heights):
-    """Heights from -1 to 1 in the same order, at least a line of text apart."""
-    if not len(heights):
-        return heights
-    order = np.argsort(heights, kind="stable")
-    steps = NAME_SPACING * np.arange(len(heights))
-    steps -= steps.mean()
-    room = max(1 - steps[-1], 0)
-    # the smallest change for which all differences are large enough
-    shifted = isotonic_regression(heights[order] - steps).x.clip(-room, room)
-    spread = np.empty_like(heights)
-    spread[order] = shifted + steps
-    return spread
 
 
 def longest_lines(names: np.ndarray, correlations: np.ndarray) -> pd.DataFrame:

@@ -95,7 +95,7 @@ def gene_selection_curve(
     legend_above(ax, ncols=4, markerscale=3)
     finish(figure)
     if len(named):
-        place_names(ax, places, record.gene_names[named], fontsize=6.5, fontstyle="italic")
+        place_names(ax, places, record.gene_names[named], beside=True, fontstyle="italic")
     return figure
 
 

@@ -98,9 +98,8 @@ def name_families(ax: Axes, groups: Groups, xy: np.ndarray) -> None:
 
 def name_groups(ax: Axes, xy: np.ndarray, groups: np.ndarray, names: pd.Index) -> None:
     """Names at the middle cells of groups, (n_cells,)."""
-    middles = [_middle_cell(xy[groups == name]) for name in names]
-    texts = [short_name(name) for name in names]
-    place_names(ax, middles, texts, beside=False, fontsize=6.5)
+    middles = np.array([_middle_cell(xy[groups == name]) for name in names])
+    place_names(ax, middles, [short_name(name) for name in names])
 
 
 def _middle_cell(xy):

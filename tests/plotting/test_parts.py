@@ -1,6 +1,7 @@
 """Parts of figures: groups of cells, places on a map, names, and numbers read from records."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from made_up import fit_record, ridge_record
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from scipy.spatial.distance import pdist
 
 from sbnn.data.colors import GREY
@@ -70,6 +72,36 @@ def test_narrow_logarithmic_axes_have_plain_numbers(low, high):
     shown = [text.get_text() for text in labels if low <= text.get_position()[1] <= high]
     assert len(shown) >= 2
     assert all(float(number) for number in shown)
+
+
+def boxes_of_names(points, beside):
+    """Axes and frames of names at points in a square of length 1, in pixels."""
+    ax = Figure(figsize=(3, 2)).subplots()
+    ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    common.place_names(ax, points, [f"name {i}" for i in range(len(points))], beside=beside)
+    return ax, [Text.get_window_extent(text) for text in ax.texts]
+
+
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize("x", [0.01, 0.5, 0.99])
+@pytest.mark.parametrize(("n_names", "are_apart"), [(9, True), (40, False)])
+def test_names_stay_inside_and_apart_if_there_is_room(n_names, are_apart, x, beside):
+    """Of points from bottom to top in a corner."""
+    points = np.column_stack([np.full(n_names, x), np.linspace(0.9, 1, n_names)])
+    ax, boxes = boxes_of_names(points, beside)
+    frame = ax.get_window_extent().padded(1)
+    assert all(frame.contains(*corner) for box in boxes for corner in (box.min, box.max))
+    assert all(below.y1 < above.y0 for below, above in pairwise(boxes)) == are_apart
+
+
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize("x", [0.01, 0.5, 0.99])
+def test_names_far_from_each_other_are_not_moved(x, beside):
+    points = np.array([[x, 0.8], [x, 0.3]])
+    ax, boxes = boxes_of_names(points, beside)
+    for point, box in zip(ax.transData.transform(points), boxes, strict=True):
+        assert (box.y0 + box.y1) / 2 == pytest.approx(point[1], abs=2)
+        assert box.contains(*point) != beside
 
 
 def test_types_stand_for_unknown_families(fit):
