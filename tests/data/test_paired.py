@@ -422,17 +422,6 @@ def test_raw_counts_pass_if_a_reader_knows_them():
     assert paired(COUNTS, Y, notes=["counts, indeed"]).X.max() == 330
 
 
-@pytest.mark.filterwarnings("ignore:outputs with a long tail")
-@pytest.mark.parametrize("kind", ["expression", "counts", "logarithm"])
-def test_an_output_that_is_a_gene_is_refused(kind, adata):
-    counts = adata.to_df("counts")["gene04"]
-    genes = {"expression": adata.to_df()["gene04"], "counts": counts, "logarithm": np.log1p(counts)}
-    adata = adata.copy()
-    adata.obsm["outputs"]["marker"] = 3 * genes[kind] - 1
-    with pytest.raises(ValueError, match="the output marker copies the gene gene04"):
-        read_tables(adata)
-
-
 @pytest.mark.parametrize("read", [as_paired, as_typed, read_tables])
 def test_without_expression_the_layers_are_named(read, adata):
     empty = adata.copy()
