@@ -51,12 +51,8 @@ def check_names(names: Any, argument: str, kind: str, size: int) -> np.ndarray:
     text = series.where(series.notna(), "").astype(str)
     is_wrong = (text == "") | text.duplicated()
     if is_wrong.any():
-        wrong = abbreviate(text[is_wrong].unique())
-        raise ValueError(
-            f"{argument}: empty or repeated {kind} names: {wrong}; of a "
-            "table, keep "
-            "the first with table[~table.index.duplicated()] (columns: the same of table.T)"
-        )
+        wrong = abbreviate(map(repr, text[is_wrong].unique()))
+        raise ValueError(f"{argument}: empty or repeated {kind} names: {wrong}")
     return text.to_numpy().astype(str)
 
 
@@ -155,14 +151,12 @@ def check_table(table: Any, argument: str) -> None:
     """Reject what is no table with the names of cells, and columns of one name."""
     if not isinstance(table, pd.DataFrame):
         raise TypeError(
-            f"{argument}: expected a DataFrame indexed by cell name, got {type(table).__name__}; "
-            "make one with pd.DataFrame(columns, index=cell_names)"
+            f"{argument}: expected a DataFrame indexed by cell name, got {type(table).__name__}"
         )
     twice = table.columns[table.columns.duplicated()]
     if len(twice):
         raise ValueError(
-            f"{argument}: columns that appear more than once: {abbreviate(twice.unique())}; keep "
-            "the first with table.loc[:, ~table.columns.duplicated()]"
+            f"{argument}: columns that appear more than once: {abbreviate(twice.unique())}"
         )
 
 
@@ -174,25 +168,15 @@ def match_rows(
     is_missing = ~np.isin(cells, table.index)
     missing = pd.Index(cells[is_missing])
     if len(missing):
-        advice = "leave these cells out with table[table.index.isin(labels.index)]"
-        if len(missing) == len(cells):
-            advice = (
-                "read names with pd.read_csv(path, index_col=0), and turn a table that has cells "
-                "in columns with table.T"
-            )
         raise ValueError(
             f"{argument}: no row for {len(missing)} of {len(cells)} cells: "
             f"{abbreviate(missing, 3)}; it has the rows {abbreviate(table.index, 3)}"
-            f"; {advice}"
         )
     rows = table[table.index.isin(cells)]
     twice = rows.index[rows.index.duplicated()]
     if len(twice):
         names = abbreviate(twice.unique(), 3)
-        raise ValueError(
-            f"{argument}: rows that appear more than once: {names}; keep the "
-            "first with table[~table.index.duplicated()]"
-        )
+        raise ValueError(f"{argument}: rows that appear more than once: {names}")
     return rows.loc[cells]
 
 
@@ -218,18 +202,14 @@ def group_columns(labels: pd.DataFrame) -> list[str]:
 
 def check_one_for_each(values: Any, argument: str, what: str = "cell") -> None:
     """Reject a single value, a dict or a table in place of a list with one value for each."""
-    if np.ndim(values) != 1:
-        got = type(values).__name__ if np.ndim(values) else repr(values)
+    shape = np.shape(values)  # an AnnData has one, but no dimensions for NumPy
+    if len(shape) != 1:
+        got = type(values).__name__ if shape else repr(values)
         raise TypeError(f"{argument}: expected a list of one for each {what}, got {got:.80}")
 
 
 def check_groups(groups: Any, cells: Any, argument: str) -> np.ndarray:
     """Convert groups to str; each cell must have a known one."""
-    if isinstance(groups, str):
-        raise TypeError(
-            f"{argument}: expected one for each cell, got the text {groups!r}; pass the column "
-            f"itself, such as adata.obs[{groups!r}]"
-        )
     check_one_for_each(groups, argument)
     check_in_order(cells, groups, argument)
     labels = known_labels(np.asarray(groups, dtype=object))
@@ -243,10 +223,7 @@ def check_groups(groups: Any, cells: Any, argument: str) -> np.ndarray:
             where = f"at positions {abbreviate(unknown)}"
         else:
             where = abbreviate(names[unknown])
-        raise ValueError(
-            f"{argument}: unknown for cells {where}; leave them out, of a table with "
-            "table.drop(index=...)"
-        )
+        raise ValueError(f"{argument}: unknown for cells {where}; leave them out")
     return labels.to_numpy().astype(str)
 
 
@@ -264,7 +241,7 @@ def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
     row = str(table.index[i])
     raise ValueError(
         f"{what}: expected numbers, got {table.iat[i, j]!r} in row "
-        f"{row!r}, column {table.columns[j]!r}; leave text out with table.drop(columns=...)"
+        f"{row!r}, column {table.columns[j]!r}"
     )
 
 
@@ -298,7 +275,7 @@ def check_numeric(values: Any, argument: str) -> None:
             where = f" in column {name!r}" if name != "" else ""
             raise ValueError(
                 f"{argument}: {found.capitalize()} data not supported{where}; leave it out, or "
-                "make it a number, such as that of days, or with .astype(float)"
+                "make it a number"
             )
 
 
@@ -356,9 +333,8 @@ def check_only_genes(X: pd.DataFrame, beside: pd.DataFrame | None, argument: str
     if len(no_genes):
         names = abbreviate(no_genes, 3)
         raise ValueError(
-            f"{argument}: flags, or the name of an output or label: {names}; leave "
-            "them out with table.drop(columns=...); if they are genes or features, rename the "
-            "others with table.add_suffix(...)"
+            f"{argument}: flags, or the name of an output or label: {names}; leave them out, or "
+            "rename them"
         )
 
 
@@ -390,5 +366,5 @@ def check_in_order(X: Any, values: Any, argument: str) -> None:
     if not cells.equals(rows) and (are_same or not are_unnamed):
         raise ValueError(
             f"{argument}: expected the cells {abbreviate(cells, 2)} in the same order, got "
-            f"{abbreviate(rows, 2)}; if only the order differs, sort the rows"
+            f"{abbreviate(rows, 2)}"
         )

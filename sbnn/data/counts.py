@@ -106,10 +106,7 @@ def check_counts(counts: ArrayLike, shape: tuple[int, int]) -> np.ndarray | spar
         raise ValueError(f"counts: expected the shape of X, {shape}, got {matrix.shape}")
     wrong = values[~are_counts(values)]
     if len(wrong):
-        raise ValueError(
-            f"counts: expected raw counts, whole and not negative, got {wrong[0]:g}; pass "
-            "neither logarithms nor z-scores, and round estimated counts with np.rint"
-        )
+        raise ValueError(f"counts: expected raw counts, whole and not negative, got {wrong[0]:g}")
     return matrix.astype(np.int64) if matrix.dtype.kind == "f" else matrix
 
 
@@ -119,28 +116,16 @@ def are_counts(values: np.ndarray) -> np.ndarray:
     return (values >= 0) & (values <= LARGEST_COUNT) & is_whole
 
 
-def describe_raw_counts(X: np.ndarray) -> str:
-    """Say that `X` looks like raw counts, some above 20, or ""."""
+def check_logarithms(X: np.ndarray) -> None:
+    """Reject expression that looks like raw counts, or is too large for logarithms."""
     largest = X.max()
     if largest > LARGEST_LOG and are_counts(X[:CELLS_LOOKED_AT]).all():
-        return (
-            f"X: looks like raw counts (whole numbers up to {largest:g}); if it is, use "
-            "paired(None, Y, counts=X), which takes their logarithms as read_tables does; if it "
-            "is not, say what it is with paired(X, Y, notes=['rounded logarithms'])"
+        raise ValueError(
+            f"X: looks like raw counts, whole numbers up to {largest:g}; give them as counts=, or "
+            "say in notes= what they are"
         )
-    return ""
-
-
-def describe_no_logs(X: np.ndarray) -> str:
-    """Say that `X` looks like raw counts or lies beyond logarithms, or ""."""
-    largest = X.max()
-    mistake = describe_raw_counts(X)
-    if mistake:
-        return mistake
     if largest > BEYOND_LOG and X.min() >= 0:  # z-scores may be large
-        advice = "pass log2p1(X) of sbnn.preprocessing, for TPM or CPM"
-        return f"X: values up to {largest:g} are no log values; {advice}"
-    return ""
+        raise ValueError(f"X: values up to {largest:g} are no log values")
 
 
 def warn_of_fractions(counts: Any) -> None:
@@ -148,10 +133,7 @@ def warn_of_fractions(counts: Any) -> None:
     values = counts.data if sparse.issparse(counts) else counts
     fractions = values[values != np.rint(values)]
     if len(fractions):
-        warn(
-            f"counts: expected raw counts, not logarithms, got {fractions[0]:g}; round estimated "
-            "counts with table.round()"
-        )
+        warn(f"counts: expected raw counts, not logarithms, got {fractions[0]:g}")
 
 
 # --- library sizes and logarithms

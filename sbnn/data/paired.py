@@ -20,7 +20,7 @@ from sbnn.data.colors import fill_colors
 from sbnn.data.counts import (
     LEAST_LIBRARY,
     check_counts,
-    describe_no_logs,
+    check_logarithms,
     log2p1,
     normalize_library_size,
     row_sums,
@@ -360,9 +360,8 @@ def validate_parts(parts: Parts, check: bool, is_described: bool = False) -> Mea
     if check and len(outputs):  # raw counts may have genes that no cell expresses
         _require_variation(x, "X", genes)
         _require_variation(y, "Y", outputs)
-        mistake = describe_no_logs(x)
-        if mistake and not is_described:
-            raise ValueError(mistake)
+        if not is_described:
+            check_logarithms(x)
 
     if parts.X is not None:
         library_size = verify_library_size(x, counts, library_size)

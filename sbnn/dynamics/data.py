@@ -123,10 +123,7 @@ def trajectories(
             )
         gene_names = columns
     elif times is None:
-        raise TypeError(
-            "times: expected the times of each sample, as values are no DataFrame; a file is read "
-            "with pd.read_csv(path)"
-        )
+        raise TypeError("times: expected the times of each sample, as values are no DataFrame")
     else:
         _check_samples(values, times)
         samples, gene_names = _arrange_genes(values, gene_names)
@@ -190,24 +187,11 @@ def check_table_of_times(table: pd.DataFrame) -> pd.DataFrame:
     missing = [column for column in ("sample", "time") if column not in table]
     if missing:
         columns = abbreviate(table.columns, 8)
-        raise ValueError(
-            f"values: no column {' and '.join(missing)} among {columns}; rename one "
-            "with table.rename(columns={OLD: NEW}), or name a single sample with "
-            "table.assign(sample=0)"
-        )
+        raise ValueError(f"values: no column {' and '.join(missing)} among {columns}")
     is_unnamed = table.columns.astype(str).str.fullmatch(r"Unnamed: \d+")
     unnamed = table.columns[is_unnamed]
     if len(unnamed):
-        raise ValueError(
-            f"values: {abbreviate(unnamed)} is no gene; read names of rows with "
-            "pd.read_csv(path, index_col=0)"
-        )
-    incomplete = table.columns[table.isna().any()]
-    if len(incomplete):
-        raise ValueError(
-            f"values: NaN in the columns {abbreviate(incomplete, 3)}; leave out genes with "
-            "table.drop(columns=...), or rows with table.dropna()"
-        )
+        raise ValueError(f"values: {abbreviate(unnamed)} is no gene; leave it out")
     return numbers(table.drop(columns="sample"), "values").assign(sample=table["sample"])
 
 
@@ -223,10 +207,7 @@ def as_trajectories(data: AnnData | Samples) -> Samples:
     X = table.to_numpy(dtype=np.float64)
     largest = X.max(initial=0)
     if largest > BEYOND_LOG:
-        raise ValueError(
-            f"values: up to {largest:g}, which are no log values; use np.log2(table + 1) of TPM or "
-            "CPM, and divide genes by their maximum"
-        )
+        raise ValueError(f"values: up to {largest:g}, which are no log values")
     check_numeric(data.obs["time"], "time")
     time = numbers(data.obs[["time"]], "time").to_numpy(np.float64).ravel()
     check_finite(data.obs[["time"]], "trajectories")
@@ -244,8 +225,7 @@ def as_trajectories(data: AnnData | Samples) -> Samples:
         if len(sample_times) < 2 or not (np.diff(sample_times) > 0).all():
             raise ValueError(
                 f"trajectories: expected two or more increasing times in sample {label}, got "
-                f"{abbreviate(sample_times)}; name each sample in the column 'sample', and sort "
-                "and average rows with table.groupby(['sample', 'time'], as_index=False).mean()"
+                f"{abbreviate(sample_times)}"
             )
         values.append(X[is_in_sample])
         times.append(sample_times)
@@ -266,17 +246,17 @@ def prior_matrix(prior: ArrayLike | pd.DataFrame, gene_names: Iterable[str]) -> 
         unknown = table.index.union(table.columns).difference(names)
         if len(unknown):
             raise ValueError(
-                f"prior: {abbreviate(unknown)} are not genes, such as {abbreviate(names)}; "
-                "capitals must match, too; a list of edges becomes a table with "
-                "edges.pivot_table(SIGN, REGULATOR, TARGET, fill_value=0)"
+                f"prior: {abbreviate(unknown)} are not among the genes, which are "
+                f"{abbreviate(names)}"
             )
     edges = gene_pairs(prior, names, "prior")
     if np.isnan(edges).any():
-        raise ValueError("prior: NaN; use table.fillna(0) if these pairs have no edge")
+        raise ValueError("prior: NaN; pairs without an edge have 0")
     sizes = np.abs(edges[edges != 0])
     if not np.allclose(sizes, sizes.max(initial=0)):
         raise ValueError(
-            "prior: expected signs of one size, [regulator, target]; use np.sign(table)"
+            "prior: expected signs of one size, [regulator, target], got sizes from "
+            f"{sizes.min():g} to {sizes.max():g}"
         )
     return edges
 

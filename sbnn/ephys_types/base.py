@@ -70,10 +70,7 @@ class TypeClassifier(ClassifierMixin, BaseEstimator):
         if known_labels(types).isna().any():
             raise ValueError("y: expected a type for every cell")
         if types.dtype == object and not all(isinstance(label, str | bytes) for label in types):
-            raise ValueError(
-                f"y: Unknown label type: objects such as {types[0]!r}; make them text with "
-                "y.astype(str)"
-            )
+            raise ValueError(f"y: Unknown label type: objects such as {types[0]!r}")
         check_classification_targets(types)
         self.classes_, codes = np.unique(types, return_inverse=True)
         if len(self.classes_) < 2:

@@ -95,8 +95,7 @@ def target_labels(data: TypedCells, target: str) -> np.ndarray:
     if unknown.any():
         raise ValueError(
             f"{data.name}: expected a label for every cell in {target!r}, there is none of "
-            f"{abbreviate(values.index[unknown])}; leave these cells out, such as with "
-            f"data[data.obs[{target!r}] != 'unknown']"
+            f"{abbreviate(values.index[unknown])}; leave these cells out"
         )
     if values.nunique() < 2:
         raise ValueError(
@@ -367,7 +366,7 @@ def family_importance(
     if len(set(cells.families)) < 2:
         raise ValueError(
             f"{cells.name}: expected features of two or more families, got only those of "
-            f"{cells.families[0]}; name them with typed_cells(X, labels, families)"
+            f"{cells.families[0]}"
         )
     if folds is None:
         folds = repeated_donor_folds(cells, n_folds=5, seeds=[SEED], target=target)[SEED]

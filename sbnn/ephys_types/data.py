@@ -35,7 +35,6 @@ FeatureFamilies: TypeAlias = (
     Mapping[Hashable, object] | Sequence[object] | np.ndarray | pd.Series | None
 )
 ONLY_FAMILY = "all"  # the only family if none are given
-TYPE_WORDS = "type", "class", "cluster"  # in the name of a column of types
 OTHER_LABELS = "donor", "condition"  # labels that are no features
 
 
@@ -103,8 +102,6 @@ def typed_cells(
     """
     if isinstance(X, pd.DataFrame):
         X = numbers(X, "X")
-        # before scikit-learn, which does not say what to do
-        check_names(X.columns, "X", "feature", size=X.shape[1])
     check_numeric(X, "X")
     values = check_array(
         X, dtype=np.float64, order="C", ensure_all_finite="allow-nan", input_name="X"
@@ -117,10 +114,7 @@ def typed_cells(
         check_table(labels, "labels")
         labels = match_rows(labels, cells, "labels")
         if "type" not in labels:
-            raise ValueError(
-                f"labels: no column 'type' among {abbreviate(labels.columns, 8)}; rename the one "
-                "with the types by table.rename(columns={COLUMN: 'type'})"
-            )
+            raise ValueError(f"labels: no column 'type' among {abbreviate(labels.columns, 8)}")
     obs = fill_labels(order_labels(labels, cells), ("type",), optional=OTHER_LABELS)
     obs = obs.rename_axis(index=None)
     if isinstance(X, pd.DataFrame):
@@ -177,10 +171,6 @@ def feature_families(families: FeatureFamilies, names: Iterable[object]) -> np.n
     """Family of each column, from such a list or Series, or from the names of each family."""
     columns = [str(name) for name in names]
     family_of: Sequence[object] | np.ndarray | pd.Series
-    if isinstance(families, pd.DataFrame):
-        raise TypeError(
-            "families: expected a dict, or a column such as table['family'], got a DataFrame"
-        )
     if families is None:
         family_of = [ONLY_FAMILY] * len(columns)
     elif isinstance(families, Mapping):

@@ -114,12 +114,9 @@ def map_trust(
     """
     cells = as_paired(data)
     if [*cells.gene_names, *cells.cell_names] != [*fit.gene_names, *fit.cell_names]:
-        raise ValueError("data: expected genes and cells of the fit, adata[:, fit.gene_names]")
+        raise ValueError("data: expected genes and cells of the fit")
     if not hasattr(estimator, "n_components"):
-        raise TypeError(
-            f"estimator: expected a network, got {type(estimator).__name__}; give the network of a "
-            "StackedRegressor, with records of this network"
-        )
+        raise TypeError(f"estimator: expected a network, got {type(estimator).__name__}")
     point = folds.find(n_components=estimator.n_components)
     latent = np.asarray(fit.latent, np.float64)  # (n, d)
     # means of values that were rounded to float32 are not quite 0

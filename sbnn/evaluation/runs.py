@@ -55,8 +55,7 @@ def require_methods(estimator: BaseEstimator, *names: str) -> None:
     if missing:
         raise TypeError(
             f"estimator: {type(estimator).__name__} has no {', '.join(missing)}; expected a model "
-            "that selects genes, such as SparseReducedRankRegression; it needs no pipeline, as "
-            "genes and outputs are z-scored before each fit"
+            "that selects genes, such as SparseReducedRankRegression"
         )
 
 

@@ -35,17 +35,6 @@ from sbnn.data.inputs import load_into_memory
 Counts: TypeAlias = AnnData | ArrayLike | pd.DataFrame | sparse.sparray | sparse.spmatrix
 
 PERTURBATION = "perturbation"  # column of ``obs``
-#: In the name of a column of perturbations.
-PERTURBATION_WORDS = (
-    "perturb",
-    "guide",
-    "grna",
-    "target",
-    "knockout",
-    "treatment",
-    "condition",
-    "gene",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +110,6 @@ def screen(
         labels = counts.obs.drop(columns=perturbation)
         labels_of_cells = counts.obs[perturbation]
         values = load_into_memory(counts).X
-    else:
-        check_column(perturbation)
     if labels is not None:
         check_table(labels, "labels")
     if isinstance(values, pd.DataFrame):
@@ -151,8 +138,7 @@ def as_screen(data: AnnData | Screen) -> Screen:
         return data
     if not isinstance(data, AnnData) or PERTURBATION not in data.obs:
         raise TypeError(
-            f"counts, adata or new: expected an AnnData with obs[{PERTURBATION!r}], as made by "
-            "screen(counts, perturbation, control)"
+            f"counts, adata or new: expected an AnnData with obs[{PERTURBATION!r}], as from screen"
         )
     arguments = annotation_arguments(data)
     if arguments.get("control") not in data.obs[PERTURBATION].astype(str).to_numpy():
@@ -177,12 +163,7 @@ def check_table_of_counts(table: pd.DataFrame, labels: pd.DataFrame | None) -> p
     check_only_genes(counts, labels, "counts")
     wrong = counts.columns[~are_counts(counts).all()]
     if len(wrong):
-        raise ValueError(
-            f"counts: missing, or not whole numbers from 0 on: {abbreviate(wrong, 3)}; "
-            "leave columns "
-            "that are no genes out with table.drop(columns=...), use table.fillna(0) for genes "
-            "that were not detected, and round estimated counts with table.round()"
-        )
+        raise ValueError(f"counts: missing, or not whole numbers from 0 on: {abbreviate(wrong, 3)}")
     return counts
 
 
@@ -195,17 +176,6 @@ def check_screen_counts(counts: Counts) -> sparse.csr_array:
     matrix = sparse.csr_array(check_counts(finite, finite.shape))
     matrix.eliminate_zeros()
     return matrix.astype(np.int32)
-
-
-def check_column(perturbation: Any) -> None:
-    """Reject what is no list of labels."""
-    if np.ndim(perturbation) == 1:
-        return
-    raise TypeError(
-        f"perturbation: expected one for each cell, got {type(perturbation).__name__} of "
-        f"{np.ndim(perturbation)} dimensions; of a table of labels, pass a column such as "
-        "labels['perturbation']"
-    )
 
 
 def check_column_of_obs(perturbation: Any, adata: AnnData) -> None:
@@ -232,7 +202,6 @@ def check_perturbation(
     perturbation: ArrayLike | None, cells: Counts, control: str | None = None
 ) -> np.ndarray:
     """Convert perturbations of cells to str; `control` must be among them."""
-    check_column(perturbation)
     labels = check_groups(perturbation, cells, "perturbation")
     check_control(labels, control)
     return labels
@@ -243,10 +212,7 @@ def read_control(control: ArrayLike | None) -> str | None:
     if control is None:
         return None
     if np.ndim(control) > 0:
-        raise TypeError(
-            f"control: expected one label, got {control}; give cells of several controls the same "
-            "label, such as with labels.replace(controls, 'control')"
-        )
+        raise TypeError(f"control: expected one label, got {control}")
     return str(known_labels([control])[0])
 
 

@@ -41,7 +41,7 @@ def test_genes_are_matched_by_name(counts, fitted, expected):
 
 
 def test_names_of_which_none_is_known_are_refused(counts, fitted):
-    with pytest.raises(ValueError, match="none of the .* genes of the fit.*GENE01"):
+    with pytest.raises(ValueError, match="none of the .* genes of the fit, such as"):
         fitted.transform(counts.rename(columns=str.upper))
 
 

@@ -118,21 +118,19 @@ def repeated(with_outputs):
 
 
 @pytest.mark.parametrize(
-    ("outputs", "error", "message"),
+    ("outputs", "message"),
     [
-        (("a", "b"), TypeError, "Y: expected numbers"),
-        (np.array(["a", "b"]), TypeError, "Y: expected numbers"),
-        ("protein", ValueError, "outputs: 'protein' is unknown, .*'proteins'"),
-        (["nope"], ValueError, "outputs: 'nope' is unknown, .*'type'"),
+        ("protein", "outputs: 'protein' is unknown, .*'proteins'"),
+        (["nope"], "outputs: 'nope' is unknown, .*'type'"),
     ],
 )
-def test_outputs_that_are_not_there_are_named(outputs, error, message, with_outputs):
-    with pytest.raises(error, match=message):
+def test_outputs_that_are_not_there_are_named(outputs, message, with_outputs):
+    with pytest.raises(ValueError, match=message):
         RIDGE.fit(with_outputs, outputs)
 
 
 def test_genes_of_the_same_name_are_refused(repeated):
-    with pytest.raises(ValueError, match="empty or repeated gene names: gene01"):
+    with pytest.raises(ValueError, match="empty or repeated gene names: 'gene01'"):
         RIDGE.fit(repeated)
 
 

@@ -127,15 +127,16 @@ def test_values_may_be_sparse(table):
 @pytest.mark.parametrize(
     ("column", "rows", "value", "message"),
     [
-        ("B", 4, np.nan, "NaN in the columns B"),
+        ("B", 4, np.nan, "trajectories: NaN in cell 'y_2', column 'B'"),
         ("B", 4, np.inf, "trajectories: infinity .* cell 'y_2', column 'B'"),
         ("B", ALL, "low", "got 'low' in row '0', column 'B'"),
-        ("A", ALL, 99, "no log values; use np.log2"),
+        ("A", ALL, 99, "up to 99, .* no log values"),
         ("time", 4, 0, "sample y"),
         ("time", 4, np.inf, "trajectories: infinity .* column 'time'"),
         ("time", ALL, "0h", "got '0h' in row '0', column 'time'"),
         ("sample", 4, "z", "sample z"),
-        ("sample", ALL, None, "NaN in the columns sample"),
+        ("time", 4, None, "trajectories: NaN in cell 'y_2', column 'time'"),
+        ("sample", ALL, None, "sample: there is none for the rows None_0"),
     ],
 )
 def test_wrong_values_of_a_table_are_named(table, column, rows, value, message):
@@ -154,12 +155,12 @@ ONE_SAMPLE = NAMED.assign(sample=0, time=TIMES)
     ("arguments", "error", "message"),
     [
         ([ONE_SAMPLE.drop(columns="time")], ValueError, "no column time among A, B, sample"),
-        ([NAMED.assign(time=0)], ValueError, r"no column sample among .*assign\(sample=0\)"),
+        ([NAMED.assign(time=0)], ValueError, "no column sample among A, B, time"),
         ([NAMED], ValueError, "no column sample and time"),
         (
             [pd.concat([ONE_SAMPLE, ONE_SAMPLE])],
             ValueError,
-            r"sample 0.*\.groupby\(\['sample', 'time'\]",
+            "increasing times in sample 0, got 0.0, 1.0, 3.0, 0.0",
         ),
         (
             [ONE_SAMPLE.rename(columns={"A": "Unnamed: 0"})],
@@ -168,7 +169,7 @@ ONE_SAMPLE = NAMED.assign(sample=0, time=TIMES)
         ),
         ([ONE_SAMPLE, None, ["B", "A"]], ValueError, "gene_names: "),
         ([ONE_SAMPLE, TIMES], TypeError, "times: "),
-        ([[ARRAY]], TypeError, r"times: .*pd.read_csv"),
+        ([[ARRAY]], TypeError, "times: expected the times of each sample"),
         ([[ARRAY], TIMES[:2]], ValueError, "times: expected a time for each row"),
         (
             [[ARRAY, ARRAY[:, :1]], TIMES],
@@ -199,14 +200,6 @@ def test_mistakes_of_whole_arguments_are_named(arguments, error, message):
         trajectories(*arguments)
 
 
-def test_the_advice_on_repeated_times_works(table):
-    """Rows in any order are sorted and averaged by it."""
-    twice = pd.concat([table[::-1], table])
-    averaged = twice.groupby(["sample", "time"], as_index=False).mean()
-    expected = trajectories(table.sort_values(["sample", "time"]))
-    assert_array_equal(trajectories(averaged).X, expected.X)
-
-
 # --- priors
 
 
@@ -225,18 +218,17 @@ def test_genes_missing_from_a_prior_have_no_edge(prior):
     ("edges", "genes", "message"),
     [
         (np.empty((0, 2)), ["1", "b"], r"expected the shape .*2 by 2, got \(0, 2\)"),
-        ([[0, 0.3], [0, -1]], ["1", "b"], "expected signs of one size.*np.sign"),
-        (pd.DataFrame(0, [*"bab"], [*"ab"]), [*"ab"], ".* repeated gene names: b; "),
-        (pd.DataFrame(np.nan, [*"ab"], [*"ab"]), [*"ab"], r"NaN; use table.fillna\(0\)"),
+        ([[0, 0.3], [0, -1]], ["1", "b"], "expected signs of one size.* from 0.3 to 1"),
+        (pd.DataFrame(0, [*"bab"], [*"ab"]), [*"ab"], ".* repeated gene names: 'b'"),
+        (pd.DataFrame(np.nan, [*"ab"], [*"ab"]), [*"ab"], "NaN"),
         (pd.DataFrame("+", [*"ba"], [*"ab"]), [*"ab"], "expected numbers, got '\\+' in row 'b'"),
-        (pd.DataFrame(0, ["z", 1], [1, "b"]), ["1", "b"], "z are not genes"),
         (
-            pd.DataFrame(0, ["GATA1", "PU1"], ["GATA1", "PU1"]),
-            ["Gata1", "Pu1"],
-            "GATA1, PU1 are not genes.*capitals",
+            pd.DataFrame(0, ["z", 1], [1, "b"]),
+            ["1", "b"],
+            "z are not among the genes, which are 1, b",
         ),
     ],
-    ids=["shape", "sizes", "twice", "missing", "text", "unknown", "capitals"],
+    ids=["shape", "sizes", "twice", "missing", "text", "unknown"],
 )
 def test_priors_of_another_form_are_refused(edges, genes, message):
     with pytest.raises(ValueError, match=f"prior: {message}"):
@@ -246,15 +238,6 @@ def test_priors_of_another_form_are_refused(edges, genes, message):
 def test_priors_may_be_sparse():
     edges = np.array([[0, 1.0], [-1.0, 0]])
     assert_array_equal(prior_matrix(sparse.csr_array(edges), "ab"), edges)
-
-
-def test_the_advice_on_lists_of_edges_works():
-    """The first edge is listed twice."""
-    edges = pd.DataFrame({"TF": ["b", "b", "a"], "target": ["a", "a", "b"], "sign": [1, 1, -1]})
-    with pytest.raises(ValueError, match=r"edges.pivot_table\(SIGN, REGULATOR, TARGET, fill_v"):
-        prior_matrix(edges, "ab")
-    table = edges.pivot_table("sign", "TF", "target", fill_value=0)
-    assert_array_equal(prior_matrix(table, "ab"), [[0, -1], [1, 0]])
 
 
 # --- the arrays that models use

@@ -32,7 +32,7 @@ NETWORK = SparseBottleneckRegressor(
 @pytest.mark.parametrize("function", [fit_full, stability_selection])
 def test_a_pipeline_is_refused_before_the_fits(function, data):
     pipeline = make_pipeline(StandardScaler(), NETWORK)
-    with pytest.raises(TypeError, match="Pipeline has no get_support; .* needs no pipeline"):
+    with pytest.raises(TypeError, match="Pipeline has no get_support"):
         function(pipeline, data)
 
 

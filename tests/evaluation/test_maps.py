@@ -131,7 +131,7 @@ def test_a_map_of_other_names_is_refused(data, fit, folds, name):
 
 
 def test_a_stacked_model_is_refused_as_its_map_is_that_of_the_network(data, fit, folds):
-    with pytest.raises(TypeError, match="give the network of a StackedRegressor"):
+    with pytest.raises(TypeError, match="expected a network, got StackedRegressor"):
         map_trust(StackedRegressor(), data, fit, folds)
 
 

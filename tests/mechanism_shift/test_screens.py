@@ -88,19 +88,15 @@ def test_cells_without_names_are_in_order():
 @pytest.mark.parametrize(
     ("counts", "perturbation", "message"),
     [
-        (
-            TABLE,
-            NUMBERED,
-            "perturbation: no row for 6 of 6 cells: c0.*rows 0, 1.*index_col=0",
-        ),
-        (TABLE, SERIES[1:], r"perturbation: no row for 1 of 6 cells: c0; .*index.isin"),
+        (TABLE, NUMBERED, "perturbation: no row for 6 of 6 cells: c0.*rows 0, 1"),
+        (TABLE, SERIES[1:], "perturbation: no row for 1 of 6 cells: c0; it has the rows c1"),
         (
             TABLE,
             WITH_OTHER_CELLS.rename({"dc0": "c0"}),
             "perturbation: rows that appear more than once: c0",
         ),
-        (TABLE, SERIES.replace("a", None), "perturbation: unknown for cells c2; .*drop"),
-        (TABLE.T, SERIES, r"perturbation: no row for 3 of 3 cells: IRF1.*table\.T"),
+        (TABLE, SERIES.replace("a", None), "perturbation: unknown for cells c2"),
+        (TABLE.T, SERIES, "perturbation: no row for 3 of 3 cells: IRF1"),
         (CELLS_OF_GUIDES, "nope", "perturbation: 'nope' is unknown"),
         (
             TABLE.assign(new="x"),
@@ -110,19 +106,15 @@ def test_cells_without_names_are_in_order():
         (
             TABLE.assign(new=np.arange(6) / 5),
             PERTURBATION,
-            "counts: .*not whole numbers from 0 on: new; .*round",
+            "counts: .*not whole numbers from 0 on: new",
         ),
-        (TABLE.assign(new=np.nan), PERTURBATION, "counts: missing, .*: new; .*fillna"),
+        (TABLE.assign(new=np.nan), PERTURBATION, "counts: missing, .*: new"),
         (TABLE.assign(new=True), PERTURBATION, "counts: flags.*: new"),
-        (
-            sparse.csr_array(COUNTS * 1.13),
-            PERTURBATION,
-            r"counts: .*got 1\.13; .*round estimated counts",
-        ),
+        (sparse.csr_array(COUNTS * 1.13), PERTURBATION, r"counts: .*got 1\.13"),
         (
             TABLE.set_axis(["IRF1", "CD86", "IRF1"], axis=1),
             PERTURBATION,
-            "counts: .*repeated gene names: IRF1",
+            "counts: .*repeated gene names: 'IRF1'",
         ),
     ],
 )
@@ -141,7 +133,7 @@ def test_the_control_is_read_as_labels_are(labels, control, expected):
 
 
 def test_several_controls_are_refused():
-    with pytest.raises(TypeError, match="control: expected one label.*the same label"):
+    with pytest.raises(TypeError, match="control: expected one label"):
         screen(TABLE, PERTURBATION, ["a", "b"])
 
 
@@ -155,9 +147,20 @@ def test_labels_among_the_genes_are_named():
         screen(TABLE.assign(replicate=1), PERTURBATION, labels=LABELS)
 
 
-@pytest.mark.parametrize("perturbation", ["guide", SERIES.to_frame("guide"), [["a"]] * 6])
-def test_perturbations_are_a_column(perturbation):
-    with pytest.raises(TypeError, match=r"perturbation: .*labels\['(perturbation|guide)'\]"):
+GUIDES = pd.DataFrame(np.eye(6, 3, dtype=int), CELLS, ["g1", "g2", "g3"])
+
+
+@pytest.mark.parametrize(
+    ("perturbation", "got"),
+    [
+        ("guide", "'guide'"),
+        ([["a"]] * 6, "list"),
+        (GUIDES, "DataFrame"),
+        (anndata.AnnData(GUIDES.astype(float)), "AnnData"),
+    ],
+)
+def test_perturbations_are_a_column(perturbation, got):
+    with pytest.raises(TypeError, match=f"perturbation: expected a list .* each cell, got {got}$"):
         screen(TABLE, perturbation)
 
 

@@ -246,7 +246,7 @@ def without_counts(adata, position):
 #: What a fit to a screen refuses, and words of the message.
 REFUSED = [
     (lambda model, cells: model.fit(without_counts(cells, 4)), "counts: .* at positions 4"),
-    (lambda model, cells: model.fit(cells.X), r"expected an AnnData .* screen\(counts, "),
+    (lambda model, cells: model.fit(cells.X), "expected an AnnData .* as from screen"),
     (lambda model, cells: model.fit(cells[:, :2]), r"n_latent must be .* \[1, 2\], got 3"),
     (lambda model, cells: model.fit(cells, control="none"), "control: no cell is 'none'"),
 ]

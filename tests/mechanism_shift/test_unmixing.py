@@ -89,7 +89,7 @@ REFUSED = {}
 REFUSED["repeated"] = (lambda: unmix(REPEATED, LABELS), "latents: .* repeat others")
 REFUSED["table"] = (
     lambda: unmix(MIXED, LABELS[:, None]),
-    r"perturbation: .*labels\['perturbation'\]",
+    "perturbation: expected a list of one for each cell, got ndarray",
 )
 REFUSED["columns"] = (
     lambda: unmix(MIXED, LABELS).transform(np.zeros((4, 5))),
