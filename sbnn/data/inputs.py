@@ -122,7 +122,7 @@ def match_outputs(model: Any, X: Any, Y: Any, argument: str = "Y") -> Any:
     check_is_fitted(model)
     outputs = select_outputs(X, Y)
     if isinstance(outputs, pd.Series) and outputs.name is not None:
-        outputs = outputs.to_frame()
+        order_by_name([outputs.name], model.output_names_, argument)
     if not isinstance(outputs, pd.DataFrame):
         return outputs
     return outputs.iloc[:, order_by_name(outputs.columns, model.output_names_, argument)]
