@@ -66,7 +66,6 @@ BY_POSITION = {
     "Phoenix.targets",
     "cell_maps",
     "choose_folds",
-    "compute_once",
     "edges_table",
     "format_numbers",
     "later_fold",
