@@ -63,6 +63,11 @@ TABLES = re.compile(r"DataFrame|Series\b|AnnData|Counts|CellFeatures|\b(X|x|coun
 BY_POSITION = {
     "LinearShift.fit",
     "LinearShift.transform",
+    "MeanShares.bounds",
+    "MeanShares.elbo",
+    "MeanShares.fit",
+    "MeanShares.fit_new_perturbations",
+    "MeanShares.iwelbo",
     "Phoenix.targets",
     "cell_maps",
     "choose_folds",
