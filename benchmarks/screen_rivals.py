@@ -14,7 +14,6 @@ Measures what is missing, one thread, and keeps it in saved_models; prints table
 """
 
 import argparse
-from copy import copy
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import product
@@ -30,10 +29,10 @@ from sklearn.base import clone
 
 from sbnn import load_dataset
 from sbnn.determinism import reproducible
+from sbnn.evaluation.runs import configure, store_result
 from sbnn.mechanism_shift import (
     LinearShift,
     SparseShiftVAE,
-    compute_once,
     edges_of,
     recovery,
     recovery_of_genes,
@@ -42,16 +41,17 @@ from sbnn.mechanism_shift import (
     unmix,
     z_score_expression,
 )
+from sbnn.mechanism_shift.baselines import MeanShares
 from sbnn.mechanism_shift.data import as_screen, screen
-from sbnn.mechanism_shift.graph import class_sums, effects_on_genes
+from sbnn.mechanism_shift.graph import effects_on_genes
 from sbnn.mechanism_shift.network import (
     ShiftNetwork,
     iwelbo_of_cells,
-    log_likelihood,
     sample_gates,
     sample_latents,
 )
 from sbnn.mechanism_shift.training import OneCycleTraining
+from sbnn.results import Record
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = (0, 1, 2)
@@ -60,7 +60,6 @@ HELD_OUT = 20  # perturbations of a simulated screen
 # held-out cells that are scored, and draws of the latents of each
 N_CELLS, N_SAMPLES = 2000, 50
 PROBABILITY = 0.1  # of a shift, before training, in SAMS-VAE
-LEAST_FRACTION = 1e-6  # which is added to those of the baselines
 # cells of each held-out perturbation that are scored, and published draws of the latents of each
 N_NEW_CELLS, N_NEW_SAMPLES = 100, 1000
 NEW_STARTS = (1, 2)  # notebook 06 has that of 0
@@ -85,33 +84,53 @@ METHODS = {
     "svae+_unmixed": (SVAE_PLUS, "unmixed"),
     "default": (SparseShiftVAE(), "probable"),
 }
-#: Networks of the experiment on held-out perturbations, with published epochs of simulated screens.
-NEW_METHODS = {"means": None}
+#: Models of the experiment on held-out perturbations, with published epochs of simulated screens.
+NEW_METHODS = {"means": MeanShares()}
 for _method in ("vae", "ivae", "svae", "svae+"):
     NEW_METHODS[_method] = SparseShiftVAE(method=_method, training="retrained", epochs=300)
 NEW_METHODS["default"] = SparseShiftVAE()
 
 
-def simulate_screens(sizes, seed):
-    """A screen of the first perturbations, and one of the others."""
-    adata = simulate_perturbations(**sizes, random_state=seed)
-    perturbation = adata.obs["perturbation"]
-    new = perturbation.isin(perturbation.cat.categories[-HELD_OUT:])
-    return adata[~new], adata[new]
+def simulated_record(kind, values, model, sizes, seeds):
+    """Record of a method on the simulated screens of all seeds."""
+    return Record(
+        experiment=f"mechanism-shift {kind}",
+        dataset="simulated_screen",
+        sha256="",
+        params=[{}],
+        settings={"model": repr(model), "sizes": sizes, "seeds": seeds},
+        values=values,
+    )
 
 
-def by_seed(model, edges):
-    """Scores of a method on screens of the sizes of the published script, a row for each seed."""
+def screen_record(kind, values, adata, params=None, **settings):
+    """Record of an experiment on a screen."""
+    about = adata.uns["sbnn"]
+    return Record(
+        experiment=f"mechanism-shift {kind}",
+        dataset=about["name"],
+        sha256=about["sha256"],
+        params=[params or {}],
+        settings=settings,
+        values=values,
+    )
+
+
+@store_result
+def recovery_by_seed(model, edges, sizes, seeds, held_out, *, results=None, overwrite=False):
+    """Scores of a method on simulated screens, a row for each seed; see `recovery`."""
     rows = []
-    for seed in SEEDS:
-        adata, new = simulate_screens(SCRIPT, seed)
+    for seed in seeds:
+        adata = simulate_perturbations(**sizes, random_state=seed)
+        perturbation = adata.obs["perturbation"]
+        is_new = perturbation.isin(perturbation.cat.categories[-held_out:])
         if model is None:
-            scores = recovery_of_genes(adata)
+            scores = recovery_of_genes(adata[~is_new])
         else:
-            seeded = clone(model).set_params(random_state=seed)
-            scores, _ = recovery(seeded, adata, edges=edges, new=new)
+            seeded = configure(model, {}, seed)
+            scores, _ = recovery(seeded, adata[~is_new], edges=edges, new=adata[is_new])
         rows.append({"seed": seed} | scores)
-    return {"scores": pd.DataFrame(rows)}
+    return simulated_record("methods", {"scores": pd.DataFrame(rows)}, model, sizes, seeds)
 
 
 def halves(perturbation, seed):
@@ -265,46 +284,9 @@ def bounds_of(network, direct, counts, codes):
     return bounds
 
 
-class Independent:
-    """Negative binomial counts of independent genes, with mean fractions of each perturbation."""
-
-    def fit(self, counts, codes):
-        """Estimate the fractions of each perturbation, and the dispersion of each gene."""
-        sums = class_sums(counts.toarray(), codes, codes.max() + 1)
-        fractions = sums / sums.sum(axis=1, keepdims=True)
-        self.log_fractions = torch.from_numpy(np.log(fractions + LEAST_FRACTION))
-        dispersion = torch.zeros(counts.shape[1], dtype=float, requires_grad=True)
-        optimizer = torch.optim.LBFGS([dispersion], max_iter=50)
-
-        def closure():
-            optimizer.zero_grad()
-            loss = -self._likelihoods(counts, codes, dispersion).mean()
-            loss.backward()
-            return loss
-
-        optimizer.step(closure)
-        self.dispersion = dispersion.detach()
-        return self
-
-    def with_fractions(self, counts):
-        """The same dispersions, with the mean fractions of other cells."""
-        other = copy(self)
-        sums = counts.toarray().sum(axis=0)
-        other.log_fractions = torch.from_numpy(np.log(sums / sums.sum() + LEAST_FRACTION))[None]
-        return other
-
-    def bounds(self, counts, codes):
-        """Log likelihood of each cell."""
-        return self._likelihoods(counts, codes, self.dispersion).numpy()
-
-    def _likelihoods(self, counts, codes, dispersion):
-        table = torch.from_numpy(counts.toarray()).double()
-        fit = log_likelihood(table, self.log_fractions[codes], dispersion)
-        return fit - torch.lgamma(table + 1).sum(-1)
-
-
-def of_run(adata, split, start):
-    """Mean bounds of held-out cells by method, with one split."""
+@store_result
+def rivals(adata, screen, split, start, *, results=None, overwrite=False):
+    """Mean bounds of held-out cells by method, with one split; `screen` is its name in tables."""
     data = as_screen(adata)
     train, test = halves(data.perturbation, split)
     _, codes = np.unique(data.perturbation, return_inverse=True)
@@ -312,9 +294,9 @@ def of_run(adata, split, start):
     scored = np.random.default_rng(split).permutation(test)[:N_CELLS]
     scored_counts = data.counts[scored]
     bounds = {}
-    for name, groups in (("no change", np.zeros_like(codes)), ("means", codes)):
-        model = Independent().fit(train_counts, groups[train])
-        bounds[name] = model.bounds(scored_counts, groups[scored])
+    for name, by_perturbation in (("no change", False), ("means", True)):
+        means = MeanShares(by_perturbation).fit(train_counts, data.perturbation[train])
+        bounds[name] = means.bounds(scored_counts, data.perturbation[scored])
     for name in ("svae+", "ivae", "sams", "default"):
         model = fit_network(
             name,
@@ -336,10 +318,18 @@ def of_run(adata, split, start):
         bounds[f"{name}, effects"] = bounds_of(
             network, direct, counts=scored_counts, codes=codes[scored]
         )
-    return {"likelihoods": pd.DataFrame(bounds).mean().to_frame("given")}
+    likelihoods = pd.DataFrame(bounds).mean().to_frame("given")
+    return screen_record(
+        "rivals",
+        {"likelihoods": likelihoods},
+        adata,
+        params={"screen": screen},
+        split=split,
+        start=start,
+    )
 
 
-def of_new(model, adata, new, n_samples):
+def bounds_of_new(model, adata, new, n_samples):
     """Bounds of the held-out perturbations `new`, before and after their shifts are learned.
 
     A row for each perturbation and step, with means over cells that are not among those from which
@@ -349,55 +339,48 @@ def of_new(model, adata, new, n_samples):
     counts = data.counts
     names = data.perturbation
     held_out = np.isin(names, new)
-    known = ~held_out
-    if model is None:
-        fitted = Independent().fit(counts[known], np.zeros(known.sum(), dtype=int))
-    else:
-        fitted = clone(model).fit(counts[known], names[known], data.control)
+    fitted = clone(model).fit(counts[~held_out], names[~held_out], data.control)
     cells = np.random.default_rng(0).permutation(np.flatnonzero(held_out))
     half = cells[::2]
     others = cells[1::2]
     rows = []
     for step, learned in {"before": half, "after": half, "after, all cells": cells}.items():
-        if model is not None:
-            shifted = fitted.fit_new_perturbations(
-                counts[learned], names[learned], learn_shifts=step != "before"
-            )
+        shifted = fitted.fit_new_perturbations(
+            counts[learned], names[learned], learn_shifts=step != "before"
+        )
         for name in new:
             scored = others[names[others] == name][:N_NEW_CELLS]
             row = {"perturbation": name, "step": step}
-            if model is None:
-                own = learned[names[learned] == name]
-                means = fitted if step == "before" else fitted.with_fractions(counts[own])
-                codes = np.zeros(len(scored), dtype=int)
-                row["elbo"] = row["iwelbo"] = means.bounds(counts[scored], codes).mean()
-            else:
-                row["elbo"] = shifted.elbo(counts[scored], names[scored], n_samples)
-                row["iwelbo"] = shifted.iwelbo(counts[scored], names[scored], n_samples)
+            row["elbo"] = shifted.elbo(counts[scored], names[scored], n_samples)
+            row["iwelbo"] = shifted.iwelbo(counts[scored], names[scored], n_samples)
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def of_new_on_simulated(model, sizes):
-    """Bounds of held-out perturbations of the screens of all seeds."""
+@store_result
+def new_perturbations(model, sizes, seeds, held_out, draws, *, results=None, overwrite=False):
+    """Bounds of held-out perturbations of the simulated screens of all seeds."""
     tables = []
-    for seed in SEEDS:
+    for seed in seeds:
         adata = simulate_perturbations(**sizes, random_state=seed)
-        new = adata.obs["perturbation"].cat.categories[-HELD_OUT:]
-        seeded = None if model is None else clone(model).set_params(random_state=seed)
-        bounds = of_new(seeded, adata, list(new), N_NEW_SAMPLES)
+        new = adata.obs["perturbation"].cat.categories[-held_out:]
+        bounds = bounds_of_new(configure(model, {}, seed), adata, list(new), draws)
         tables.append(bounds.assign(seed=seed))
-    return {"bounds": pd.concat(tables, ignore_index=True)}
+    bounds = pd.concat(tables, ignore_index=True)
+    return simulated_record("new perturbations", {"bounds": bounds}, model, sizes, seeds)
 
 
-def of_new_pathway(model, adata):
-    """Bounds of the pathway, held out, from other starts than those of notebook 06."""
+@store_result
+def new_pathway(adata, model, targets, starts, draws, *, results=None, overwrite=False):
+    """Bounds of targets that are held out together, from several starts."""
     tables = []
-    for start in NEW_STARTS:
-        started = clone(model).set_params(random_state=start)
-        bounds = of_new(started, adata, PATHWAY, N_SAMPLES)
+    for start in starts:
+        bounds = bounds_of_new(configure(model, {}, start), adata, targets, draws)
         tables.append(bounds.assign(seed=start))
-    return {"bounds": pd.concat(tables, ignore_index=True)}
+    bounds = pd.concat(tables, ignore_index=True)
+    return screen_record(
+        "new perturbations", {"bounds": bounds}, adata, model=repr(model), seeds=starts
+    )
 
 
 def edges_in(screen, seed):
@@ -418,7 +401,8 @@ def edges_in(screen, seed):
     }
 
 
-def of_edges(adata, split):
+@store_result
+def edges_of_half(adata, screen, split, *, results=None, overwrite=False):
     """Edges in half of the cells by method: of targets that change a gene in all cells, and not."""
     data = as_screen(adata)
     _, changed = z_score_expression(data)
@@ -433,95 +417,42 @@ def of_edges(adata, split):
             "targets": (has_edge & changes).sum(),
             "other targets": (has_edge & ~changes).sum(),
         }
-    return {"edges": pd.DataFrame.from_dict(rows, orient="index", dtype=float)}
+    edges = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
+    return screen_record("edges", {"edges": edges}, adata, params={"screen": screen}, split=split)
+
+
+def on_screen(function, make, split, *arguments, **options):
+    """Call a function with the screen of a split, which is read only now."""
+    return function(make(split), *arguments, **options)
 
 
 def plan_records():
-    """Dict of the name of a record to its folder and a function of path and `overwrite`."""
+    """Dict of the name of a record to its folder and a function of `results` and `overwrite`."""
+    seeds = list(SEEDS)
     records = {}
     for name, (model, edges) in METHODS.items():
-        described = None
-        if model is not None:
-            described = clone(model).set_params(n_latent=15, random_state=0)
-        compute = partial(by_seed, model, edges)
-        run = partial(record_simulated, "methods", name, SCRIPT, described, compute)
+        run = partial(recovery_by_seed, model, edges, SCRIPT, seeds, HELD_OUT)
         records[f"script_{name}"] = "simulated_screen", run
     for configuration, sizes in {"small": SMALL, "script": SCRIPT}.items():
         for name, model in NEW_METHODS.items():
-            compute = partial(of_new_on_simulated, model, sizes)
-            run = partial(
-                record_simulated,
-                "new perturbations",
-                name,
-                sizes,
-                model,
-                compute,
-                draws=N_NEW_SAMPLES,
-            )
+            run = partial(new_perturbations, model, sizes, seeds, HELD_OUT, N_NEW_SAMPLES)
             records[f"new_{configuration}_{name}"] = "simulated_screen", run
     for name, model in NEW_METHODS.items():
-        if model is not None:
-            run = partial(record_pathway, name, model)
+        if name != "means":
+            of_screen = clone(model).set_params(n_latent=10)
+            if name != "default":
+                of_screen.set_params(epochs=50)  # published on a real screen
+            arguments = (of_screen, PATHWAY, list(NEW_STARTS), N_SAMPLES)
+            run = partial(on_screen, new_pathway, papalexi, None, *arguments)
             records[f"pathway_{name}"] = "papalexi", run
     for name, (folder, splits, make) in SCREENS.items():
         for split, start in product(splits, STARTS):
-            run = partial(record_split, "rivals", of_run, name, make, split=split, start=start)
+            run = partial(on_screen, rivals, make, split, name, split, start)
             records[f"rivals_{name}_{split}_{start}"] = folder, run
         for split in splits if name != "papalexi_80" else ():
-            run = partial(record_split, "edges", of_edges, name, make, split=split)
+            run = partial(on_screen, edges_of_half, make, split, name, split)
             records[f"edges_{name}_{split}"] = folder, run
     return records
-
-
-def record_simulated(kind, name, sizes, model, compute, results, overwrite, **settings):
-    """Record of a method on the simulated screens of all seeds."""
-    return compute_once(
-        kind,
-        sizes,
-        model,
-        compute,
-        params={"method": name},
-        results=results,
-        overwrite=overwrite,
-        seeds=list(SEEDS),
-        held_out=HELD_OUT,
-        **settings,
-    )
-
-
-def record_pathway(name, model, results, overwrite):
-    """Record of the held-out pathway of Papalexi et al."""
-    adata = papalexi(None)
-    of_screen = clone(model).set_params(n_latent=10)
-    if name != "default":
-        of_screen.set_params(epochs=50)  # published on a real screen
-    return compute_once(
-        "new perturbations",
-        adata,
-        of_screen,
-        partial(of_new_pathway, of_screen, adata),
-        params={"method": name},
-        results=results,
-        overwrite=overwrite,
-        seeds=list(NEW_STARTS),
-        draws=N_SAMPLES,
-    )
-
-
-def record_split(kind, compute, name, make, results, overwrite, **settings):
-    """Record of a split of a screen; `settings` are the split and, of a network, the start."""
-    adata = make(settings["split"])
-    seed = settings.get("start", settings["split"])
-    return compute_once(
-        kind,
-        adata,
-        SparseShiftVAE(10, random_state=seed),
-        partial(compute, adata, **settings),
-        params={"screen": name},
-        results=results,
-        overwrite=overwrite,
-        **settings,
-    )
 
 
 def measure(saved_models, only="*", fresh=False):

@@ -286,12 +286,6 @@ def entries():
         "latents": np.random.default_rng(0).normal(size=(60, 4)),
         "perturbation": np.arange(60) % 6,
     }
-    calls["compute_once"] = {
-        "kind": "made up",
-        "data": screened_cells(),
-        "model": None,
-        "compute": compute_one,
-    }
     calls["evaluate"] = {
         "model": PriorAlone(),
         "data": {0: courses()},
@@ -313,11 +307,3 @@ def entries():
         arguments, fit_arguments = call if isinstance(call, tuple) else (call, ())
         built[name] = Entry(every[name], arguments, fit_arguments)
     return built
-
-
-def compute_one():
-    return {"one": 1.0}
-
-
-def compute_two():
-    return {"one": 2.0}

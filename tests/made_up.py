@@ -168,6 +168,8 @@ def outputs_frame(data):
 class SelectingRidge(Ridge):
     """Ridge regression that reports the `n_genes` columns of greedy forward selection."""
 
+    algorithm_version = 1
+
     def __init__(self, n_genes=2):
         super().__init__(10.0)
         self.n_genes = n_genes

@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 from entries import (
     cells,
-    compute_two,
     courses,
     digest,
     entries,
     few_trees,
     network,
-    screened_cells,
     storing_functions,
     two_folds,
     typed_cells,
@@ -36,12 +34,6 @@ def scaled_cells():
 def other_typed_cells():
     other = typed_cells().copy()
     other.X = other.X * np.linspace(0.5, 2, other.n_vars)
-    return other
-
-
-def other_screen():
-    other = screened_cells().copy()
-    other.X = other.X * 2
     return other
 
 
@@ -90,14 +82,6 @@ OTHER["family_importance"] = {
     "target": "donor",
     "n_shuffles": 2,
 }
-OTHER["compute_once"] = {
-    "kind": "another",
-    "data": other_screen,
-    "model": network,
-    "compute": lambda: compute_two,
-    "params": {"a": 1},
-    "seeds": [1],
-}
 OTHER["evaluate"] = {
     "model": AutoRegression,
     "data": other_courses,
@@ -110,9 +94,9 @@ OTHER["known_targets_test"] = {
 }
 
 
-NOT_ONE_VALUE = NOT_DECISIVE | {"options", "settings"}
+NOT_ONE_VALUE = NOT_DECISIVE | {"options"}
 #: Arguments by keyword only that are in no signature.
-IN_KEYWORDS = {"stability_selection": ["scaling", "preselect"], "compute_once": ["seeds"]}
+IN_KEYWORDS = {"stability_selection": ["scaling", "preselect"]}
 
 
 def decisive_arguments():

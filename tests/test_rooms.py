@@ -24,8 +24,8 @@ PUBLIC = {
     "sbnn.ephys_types": """AttentionBiLSTMClassifier EphysTypeClassifier FamilyAttentionClassifier
         SparsePCAForest
         cross_validate_classifier family_importance""",
-    "sbnn.mechanism_shift": """LinearShift SparseShiftVAE compute_once edges_of match_latents
-        recovery recovery_of_genes screen simulate_perturbations unmix z_score_expression""",
+    "sbnn.mechanism_shift": """LinearShift SparseShiftVAE edges_of match_latents recovery
+        recovery_of_genes screen simulate_perturbations unmix z_score_expression""",
     "sbnn.dynamics": """GeneNetwork PUBLISHED_OPTIONS PhoenixRegressor
         evaluate gene_set_test known_targets_test simulate_network trajectories""",
     "sbnn.plotting": """accuracy_comparison bibiplot bottleneck_comparison bottleneck_widths

@@ -8,11 +8,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import chain
 from numbers import Number
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,10 @@ NOT_DECISIVE = {"results", "model_file", "overwrite", "n_jobs", "verbose", "keep
 WORKER_PARAMETERS = {"n_jobs", "verbose"}
 #: Parameters of estimators that were added after results had been stored; None changes nothing.
 ADDED_PARAMETERS = {"required_genes", "candidate_genes"}
+#: Packages whose functions and classes are identified by their names.
+NAMED_PACKAGES = {"sbnn", "sklearn"}
+#: Folders of installed packages.
+INSTALLED = {"site-packages", "dist-packages"}
 #: What is known about our data and records besides their content: fields, and entries of these.
 NOT_CONTENT = {
     "about",
@@ -64,14 +69,19 @@ def fingerprint(value: object) -> str:
     """Fingerprint of the content of a value.
 
     Values are numbers, text, arrays, tables with their names, sparse matrices, AnnData,
-    estimators (by class, ``algorithm_version`` and parameters), records, functions that have a
-    name, and containers of these. NaN equals NaN. Arrays of floats are compared in single
-    precision, since sums are rounded in another order on other processors.
+    estimators (by class, ``algorithm_version`` and parameters), records, and containers of these.
+    NaN equals NaN. Arrays of floats are compared in single precision, since sums are rounded in
+    another order on other processors.
+
+    A function or class counts by its module and name if it is one of this package or of
+    scikit-learn, with its defaults, what a decorator encloses, and the arguments of a
+    `functools.partial`. Any other may be edited and keep its name.
 
     Raises
     ------
     TypeError
-        If it is anything else.
+        If it is anything else, or an estimator of a script, a notebook or a module that is not
+        installed, whose class has no ``algorithm_version``.
     """
     return _Fingerprint().add(value).digest.hexdigest()
 
@@ -171,6 +181,8 @@ class _Fingerprint:
                 self._tag("number", "nan")
             case Number():
                 self._add_number(value)
+            case np.ma.MaskedArray():
+                raise _no_identity(value)
             case np.ndarray():
                 self._add_array(value)
             case pd.DataFrame():
@@ -192,7 +204,7 @@ class _Fingerprint:
         return self
 
     def _add_object(self, value):
-        """Add an object by what it is made of: parameters, fields or variables."""
+        """Add an object by its name, or by what it is made of: parameters, fields or variables."""
         is_instance = not isinstance(value, type)
         if hasattr(value, "get_params") and is_instance:
             self._add_estimator(value)
@@ -202,18 +214,15 @@ class _Fingerprint:
         elif isinstance(value, functools.partial):
             self._tag("partial")
             self._add_items([value.func, value.args, value.keywords])
-        elif hasattr(value, "__qualname__") and "<" not in value.__qualname__:
+        elif _has_known_name(value):
             self._add_function(value)
-        elif hasattr(value, "__array__"):  # such as a tensor or an array of pandas
+        elif hasattr(value, "__array__") and is_instance:  # such as a tensor or an array of pandas
             self._add_array(np.asarray(value))
-        elif isinstance(value, BaseCrossValidator):
+        elif isinstance(value, BaseCrossValidator) and _has_known_name(type(value)):
             self._tag("object", _class_name(value))
             self._add_named(vars(value))
         else:
-            raise TypeError(
-                f"a result cannot be saved for a {type(value).__name__}: {value!r:.80}; give plain "
-                "values"
-            )
+            raise _no_identity(value)
 
     # --- containers and their parts
 
@@ -285,6 +294,7 @@ class _Fingerprint:
     # --- estimators and functions
 
     def _add_estimator(self, model):
+        _require_version(model)
         self._tag("estimator", _class_name(model), getattr(model, "algorithm_version", 1))
         params = model.get_params(deep=False)
         decisive = {}
@@ -297,8 +307,8 @@ class _Fingerprint:
             self._add_named(vars(model.estimator))
 
     def _add_function(self, function):
-        """Add a function, method or class of a module by its name."""
-        self._tag("function", function.__name__, function.__qualname__)
+        """Add a function, method or class by its module and name."""
+        self._tag("function", function.__module__, function.__qualname__)
         variables = getattr(function, "__closure__", None) or ()  # such as what is decorated
         self._add_items(variable.cell_contents for variable in variables)
         defaults = getattr(function, "__defaults__", None) or ()
@@ -407,10 +417,44 @@ def _dataclass_content(value):
     return content
 
 
+def _no_identity(value):
+    """The error about a value whose content is not known."""
+    return TypeError(
+        f"a result cannot be saved for a {type(value).__name__}: {value!r:.80}; give plain values"
+    )
+
+
+def _package(code):
+    """Package of a function or class."""
+    module = getattr(code, "__module__", None) or ""  # methods of built-in classes have none
+    return module.partition(".")[0]
+
+
+def _has_known_name(value):
+    """Whether it is a function or class of a module of `NAMED_PACKAGES`."""
+    name = getattr(value, "__qualname__", "<none>")
+    return "<" not in name and _package(value) in NAMED_PACKAGES
+
+
+def _require_version(model):
+    """Reject an estimator whose class may be edited, and does not say which version it is."""
+    kind = type(model)
+    if "algorithm_version" in vars(kind) or _package(kind) in NAMED_PACKAGES:
+        return
+    module = sys.modules.get(kind.__module__)
+    file = getattr(module, "__file__", None) or ""  # a notebook has none
+    if not INSTALLED.isdisjoint(Path(file).parts):
+        return
+    raise TypeError(
+        f"a result cannot be saved for the estimator {kind.__name__}, whose code may change: write "
+        "algorithm_version = 1 into its class, and raise it whenever its numbers change"
+    )
+
+
 def _class_name(value):
     """Package and name of a class, as it may move within a package."""
     kind = type(value)
-    return f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}"
+    return f"{_package(kind)}.{kind.__qualname__}"
 
 
 def _canonical_bytes(array, are_measured=False):

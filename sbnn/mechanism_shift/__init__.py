@@ -16,14 +16,12 @@ from sbnn.mechanism_shift.accuracy import (
 from sbnn.mechanism_shift.data import screen
 from sbnn.mechanism_shift.graph import edges_of
 from sbnn.mechanism_shift.model import LinearShift, SparseShiftVAE
-from sbnn.mechanism_shift.report import compute_once
 from sbnn.mechanism_shift.simulate import simulate_perturbations
 from sbnn.mechanism_shift.unmixing import unmix
 
 __all__ = [
     "LinearShift",
     "SparseShiftVAE",
-    "compute_once",
     "edges_of",
     "match_latents",
     "recovery",

@@ -1,21 +1,16 @@
-"""Records of experiments on perturbation screens, and tables that are made from them."""
+"""Tables and a figure of records of experiments on perturbation screens."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
-from anndata import AnnData
 from matplotlib.figure import Figure
-from sklearn.base import BaseEstimator
 
-from sbnn.data.fingerprint import fingerprint
-from sbnn.evaluation.runs import describe_estimator, store_result
 from sbnn.evaluation.scores import label_rows, scores_table
 from sbnn.evaluation.verdict import corrected_difference, differences_over_draws
-from sbnn.mechanism_shift.data import as_screen
 from sbnn.mechanism_shift.graph import EDGE_PROBABILITY
 from sbnn.plotting.colors import METHOD_COLORS
 from sbnn.plotting.common import (
@@ -120,59 +115,6 @@ SHIFT_KINDS = dict.fromkeys(SHIFT_METHODS, "no network") | {
 }
 SHIFT_COLORS = METHOD_COLORS["mechanism_shift"]
 DECISIVE_SCORES = ("mcc", "f1", "elbo", "new_iwelbo")
-
-
-@store_result
-def compute_once(
-    kind: str,
-    data: AnnData | dict,
-    model: BaseEstimator | None,
-    compute: Callable[[], dict],
-    *,
-    params: dict | None = None,
-    results: str | Path | None = None,
-    overwrite: bool = False,
-    **settings: object,
-) -> Record:
-    """Load the record of an experiment on screens, or compute and save it.
-
-    Parameters
-    ----------
-    kind : str
-    data : AnnData or dict
-        The screen, or the parameters of `simulate_perturbations` except the seed.
-    model : estimator or None
-        None if the values are those of the data themselves.
-    compute : callable
-        Returns the values of the record as a dict. It is identified by its name, and the arguments
-        and variables that it encloses.
-    params : dict, optional
-    results, overwrite
-        See `sbnn.cross_validate`.
-    **settings
-        Whatever else determines the values, such as ``seeds``.
-
-    Returns
-    -------
-    Record
-    """
-    if isinstance(data, dict):
-        settings["configuration"] = data
-        dataset = "simulated_screen"
-        sha256 = fingerprint(data)
-    else:
-        screen = as_screen(data)
-        dataset = screen.name
-        sha256 = screen.sha256
-    estimator = None if model is None else describe_estimator(model)
-    return Record(
-        experiment=f"mechanism-shift {kind}",
-        dataset=dataset,
-        sha256=sha256,
-        params=[params or {}],
-        settings={"estimator": estimator} | settings,
-        values=compute(),
-    )
 
 
 def read_screens_records(folder: str | Path) -> dict[str, Record]:

@@ -32,7 +32,7 @@ VALIDATION_FRACTION = 0.1  # of the cells of each perturbation
 class ShiftTraining(ABC):
     """A new network and its cells; `history` has a dict for each epoch.
 
-    `codes` are the perturbations of the cells. Subclasses define `run`.
+    `codes` are the perturbations of the cells. Subclasses define `prepare` and `run`.
     """
 
     batch_size: int = 128
@@ -56,7 +56,12 @@ class ShiftTraining(ABC):
         self.history: list[dict[str, float]] = []
         torch.manual_seed(self.seed)  # for initial weights and dropout
         self.network = new_network()
+        self.prepare(counts[self.train])
         self.inputs = self.network.inputs(self.counts)
+
+    @abstractmethod
+    def prepare(self, train_counts: sparse.csr_array) -> None:
+        """Set what depends on the counts of the training cells."""
 
     @abstractmethod
     def run(self, epochs: int | None) -> None:
@@ -152,6 +157,9 @@ class PublishedTraining(ShiftTraining):
 
     patience: int = 45  # epochs without a better validation score
 
+    def prepare(self, train_counts: sparse.csr_array) -> None:
+        """Do nothing, as published."""
+
     def run(self, epochs: int | None) -> None:
         """Train for at most `epochs`, by default 300."""
         n_epochs = epochs or 300
@@ -216,21 +224,14 @@ class OneCycleTraining(ShiftTraining):
     least_updates: int = 3400
     updates_per_pair: int = 32  # of latents
 
-    def __init__(
-        self,
-        counts: sparse.csr_array,
-        codes: np.ndarray,
-        new_network: Callable[[], ShiftNetwork],
-        seed: int | np.random.RandomState | None = None,
-    ) -> None:
-        super().__init__(counts, codes, new_network, seed=seed)
+    def prepare(self, train_counts: sparse.csr_array) -> None:
+        """Choose the steps by the number of genes, and start from the means and SDs of genes."""
         many_genes = self.counts.shape[1] > MANY_GENES
         self.batch_size = 64 if many_genes else 128
         self.warm_up = 5 if many_genes else 10  # epochs
         self.likelihood_stride = 16 if many_genes else 1
         self.n_validation_samples = 10 if many_genes else 50  # of the latents of each cell
         # without any latent, the decoder gives the mean fractions of the genes
-        train_counts = counts[self.train]
         fractions = np.asarray(train_counts.sum(axis=0) / train_counts.sum())
         log_fractions = torch.from_numpy(fractions).float().clamp_min(1e-8).log()
         self.network.logits.bias.data.copy_(log_fractions)
@@ -239,7 +240,6 @@ class OneCycleTraining(ShiftTraining):
         sd[sd <= 1e-6] = 1
         self.network.input_mean = logs.mean(0).float()
         self.network.input_sd = sd.float()
-        self.inputs = self.network.inputs(self.counts)
 
     def run(self, epochs: int | None) -> None:
         """Train; half of the epochs are in the first cycle."""

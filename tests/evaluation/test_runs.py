@@ -284,6 +284,8 @@ def test_fits_are_in_the_order_of_the_call(data, tmp_path):
 class WithLock(Ridge):
     """Has a parameter whose content cannot be identified."""
 
+    algorithm_version = 1
+
     def __init__(self, alpha=1.0, lock=None):
         super().__init__(alpha)
         self.lock = lock

@@ -1,6 +1,5 @@
 """Committed results of screens, and the benchmark that made them."""
 
-import functools
 import importlib
 import sys
 from itertools import product
@@ -28,11 +27,10 @@ PATHWAY = ["IFNGR1", "IFNGR2", "JAK2", "STAT1"]
 @pytest.mark.parametrize(
     "name", ["z", "pca", "ica", "linear", pytest.param("default", marks=pytest.mark.slow)]
 )
-def test_committed_fits_to_simulated_screens_come_out_the_same(name, monkeypatch):
-    monkeypatch.setattr(benchmark, "SCRIPT", benchmark.SCRIPT | {"n_cells_per": 50})
-    monkeypatch.setattr(benchmark, "SEEDS", (0,))
+def test_committed_fits_to_simulated_screens_come_out_the_same(name):
     model, edges = benchmark.METHODS[name]
-    found = benchmark.by_seed(model, edges)["scores"].drop(columns="seconds")
+    record = benchmark.recovery_by_seed(model, edges, benchmark.SMALL, [0], benchmark.HELD_OUT)
+    found = record.scores.drop(columns="seconds")
     stored = results.load(SAVED / "simulated_screen" / f"shift_small_{name}.pickle.xz").scores
     tolerance = {"rtol": 1e-4}
     if name == "default":
@@ -58,11 +56,9 @@ def test_committed_fit_to_a_real_screen_comes_out_the_same():
 
 
 def test_the_benchmark_takes_its_committed_results(monkeypatch):
-    monkeypatch.setattr(runs, "save", pytest.fail)
-    # results are identified by the name of what computes them
-    never = functools.wraps(benchmark.by_seed)(lambda *_: pytest.fail("computed again"))
-    monkeypatch.setattr(benchmark, "by_seed", never)
-    assert len(benchmark.measure(SAVED, only="script_*")) == 3
+    monkeypatch.setattr(runs, "require_writable", lambda path: pytest.fail(f"{path}: not taken"))
+    tables_of_simulated = benchmark.measure(SAVED, only="script_*,new_*,*_targeted_*")
+    assert len(tables_of_simulated) == 7
 
 
 def test_the_page_has_the_tables_of_held_out_cells():
@@ -126,7 +122,7 @@ def test_networks_are_trained_on_one_half(adata, screen, monkeypatch):
 
     monkeypatch.setattr(benchmark, "fit_network", fit)
     with pytest.raises(InterruptedError):
-        benchmark.of_run(adata, 3, 0)
+        benchmark.rivals(adata, "made up", 3, 0)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
-"""Comparison with the truth, and results that are computed once."""
+"""Comparison with the truth."""
 
-from functools import partial
 from types import SimpleNamespace
 from unittest.mock import Mock
 
@@ -14,7 +13,6 @@ from sklearn.base import clone
 
 from sbnn.mechanism_shift import (
     SparseShiftVAE,
-    compute_once,
     recovery,
     recovery_of_genes,
     z_score_expression,
@@ -80,38 +78,6 @@ def test_tables_have_the_perturbations_of_the_fit(recovered):
 
 def test_recovery_fits_a_clone(recovered):
     assert not hasattr(MODEL, "network_")
-
-
-CALLS = []
-
-
-def bounds(scale):
-    CALLS.append(scale)
-    return {"elbo": scale}
-
-
-@pytest.fixture
-def load_or_compute(adata, tmp_path):
-    """`compute_once` with a record that was computed before, for scale 1 and seed 0."""
-    path = tmp_path / "shift_fits.pickle.xz"
-    once = partial(compute_once, "fits", adata, MODEL, results=path)
-    once(partial(bounds, 1), seeds=[0])
-    CALLS.clear()
-    return once
-
-
-def test_results_are_computed_once(load_or_compute):
-    record = load_or_compute(partial(bounds, 1), seeds=[0])
-    assert record.elbo == 1
-    assert record.dataset == "simulated_screen"
-    assert CALLS == []
-
-
-@pytest.mark.parametrize(("scale", "seeds", "argument"), [(2, [0], "compute"), (1, [1], "seeds")])
-def test_results_answer_their_question(load_or_compute, scale, seeds, argument):
-    with pytest.raises(ValueError, match=f"differs in {argument};"):
-        load_or_compute(partial(bounds, scale), seeds=seeds)
-    assert CALLS == []
 
 
 TRUE = np.array([[1.0, 0.0, 3.0], [2.0, 1.0, -1.0], [3.0, 0.5, 0.0], [5.0, -1.0, 1.0]])
