@@ -89,8 +89,8 @@ def test_imports_run_down_only():
                 assert height[room(other)] < height[room(module)], f"{module} imports {other}"
 
 
-#: Nothing outside imports from these but the commands and `sbnn/__init__.pyi`; the table of data sets
-#: names their readers as text.
+#: Nothing outside imports from these but the commands and `sbnn/__init__.pyi`; the table of data
+#: sets names their readers as text.
 CLOSED_ROOMS = {"own_data", "ephys_types", "mechanism_shift", "dynamics"}
 COMMANDS = {"sbnn.cli", "sbnn.study.command"}
 
