@@ -20,7 +20,7 @@ from sbnn.errors import check_among
 _HERE = Path(__file__).resolve().parent
 #: Where a checkout of the repository has its files.
 DATA_FOLDER = _HERE.parents[1] / "data"
-#: Name -> study, about, reader (a function in `sbnn.data` of the paths of `files`), files, options
+#: Name -> study, about, reader (a function in `sbnn` of the paths of `files`), files, options
 #: of the reader (JSON), the file that replaces the first one if that is not available (`instead`),
 #: and source. Of each study, the first data set is the default and the last one is simulated.
 DATASETS = pd.read_csv(_HERE / "datasets.csv", index_col="name", keep_default_na=False)

@@ -280,14 +280,13 @@ def place_names(
     beside: bool = False,
     fontstyle: str = "normal",
 ) -> None:
-    """Write names over points, (n_names, 2) in data units, or beside them with lines to them.
+    """Write names over points, (n_names, 2) in data units, or beside them and with leaders.
 
-    After the layout. Each name has a line of text of its own, within the axes.
+    After the layout. Each name is inside the axes, and has a height of its own.
     """
     ax.apply_aspect()  # as when it is drawn
     box = ax.get_window_extent()
-    pixels_per_inch = ax.get_figure(root=True).dpi
-    line = NAME_LINE * pixels_per_inch
+    line, gap = NAME_LINE * ax.figure.dpi, NAME_GAP * ax.figure.dpi
     across, up = ax.transData.transform(points).T
     heights = spread_apart(up, line, low=box.y0 + line / 2, high=box.y1 - line / 2)
     for name, point, middle, height in zip(names, points, across, heights, strict=True):
@@ -305,11 +304,12 @@ def place_names(
         )
         half = text.get_window_extent().width / 2
         if beside:
-            step = NAME_GAP * pixels_per_inch + half
+            step = gap + half
             has_room = middle + step + half < box.x1
             middle += step if has_room else -step
         middle = np.clip(middle, box.x0 + half, box.x1 - half)
-        text.set_position(ax.transData.inverted().transform((middle, height)))
+        x, y = ax.transData.inverted().transform((middle, height))
+        text.set_position((x, y))
 
 
 def spread_apart(heights: np.ndarray, spacing: float, low: float, high: float) -> np.ndarray:

@@ -46,17 +46,14 @@ class Report(NamedTuple):
 
 def add_data(commands: argparse._SubParsersAction) -> None:
     """Add `sbnn data` to a parser."""
-    summary = "List the data sets, and which are here: data list."
-    command = commands.add_parser("data", help=summary, description=summary)
-    command.set_defaults(run=data)
+    command = _add_command(commands, data, "List the data sets, and which are here: data list.")
     command.add_argument("action", choices=["list"], help="list: what there is, and where")
 
 
 def add_reproduce(commands: argparse._SubParsersAction) -> None:
     """Add `sbnn reproduce` to a parser."""
     summary = "Run notebooks from top to bottom, and write them to build/notebooks."
-    command = commands.add_parser("reproduce", help=summary, description=summary)
-    command.set_defaults(run=reproduce)
+    command = _add_command(commands, reproduce, summary)
     command.add_argument(
         "notebook",
         nargs="?",
@@ -92,14 +89,20 @@ def add_reproduce(commands: argparse._SubParsersAction) -> None:
 def add_report(commands: argparse._SubParsersAction) -> None:
     """Add `sbnn report` to a parser."""
     summary = "Print the tables of a data set, a study or a folder of `sbnn fit`, or an overview."
-    command = commands.add_parser("report", help=summary, description=summary)
-    command.set_defaults(run=report)
+    command = _add_command(commands, report, summary)
     command.add_argument(
         "results",
         nargs="?",
         default="all",
         help=f"name of a data set; {', '.join(STUDIES)}; folder of `sbnn fit`; or all (default)",
     )
+
+
+def _add_command(commands, run, summary):
+    """Add a command that calls the function of its name."""
+    command = commands.add_parser(run.__name__, help=summary, description=summary)
+    command.set_defaults(run=run)
+    return command
 
 
 def data(*, action: str) -> None:

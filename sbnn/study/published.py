@@ -65,12 +65,12 @@ def published_curves(dataset: str, *, download: bool = True) -> pd.DataFrame:
     Bernaerts, Berens and Kobak, arXiv 2006.10411; github.com/berenslab/sBNN, commit 4ff8ba8.
     """
     tables = []
-    for n_components, ending in ENDINGS[dataset].items():
+    for n_components in ENDINGS[dataset]:
         for strategy, (file, lassos) in STRATEGIES.items():
-            arrays = _read_arrays(dataset, f"Bottleneck_r2_{file}_lasso{ending}.pickle", download)
-            table = _tabulate_epochs(lassos, test_r2=arrays[-2])
+            table = _read_epochs(
+                dataset, f"r2_{file}", n_components, lassos, download=download, test_r2=-2
+            )
             table.insert(0, "strategy", strategy)
-            table.insert(1, "n_components", n_components)
             tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
@@ -95,12 +95,12 @@ def published_pretraining(dataset: str, *, download: bool = True) -> pd.DataFram
     FileNotFoundError
         As for `published_curves`.
     """
-    tables = []
-    for n_components, ending in ENDINGS[dataset].items():
-        arrays = _read_arrays(dataset, f"Bottleneck_pre_tr_lasso{ending}.pickle", download)
-        table = _tabulate_epochs(LASSOS, held_out=arrays[2], training=arrays[3])
-        table.insert(0, "n_components", n_components)
-        tables.append(table)
+    tables = [
+        _read_epochs(
+            dataset, "pre_tr", n_components, LASSOS, download=download, held_out=2, training=3
+        )
+        for n_components in ENDINGS[dataset]
+    ]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -183,11 +183,18 @@ def published_counts(*, download: bool = True) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _tabulate_epochs(lassos: Iterable[float], **arrays: np.ndarray) -> pd.DataFrame:
-    """Table of arrays of shape (folds, lassos, 1, epochs)."""
-    first, *_ = arrays.values()
-    n_folds, _, _, n_epochs = first.shape
-    levels = {"fold": range(n_folds), "group_lasso": lassos, "epoch": range(1, n_epochs + 1)}
+def _read_epochs(dataset, file, n_components, lassos, *, download, **positions):
+    """Table of the arrays at these positions of a file; their axes: folds, lassos, 1, epochs."""
+    ending = ENDINGS[dataset][n_components]
+    found = _read_arrays(dataset, f"Bottleneck_{file}_lasso{ending}.pickle", download)
+    arrays = {name: found[position] for name, position in positions.items()}
+    n_folds, _, _, n_epochs = next(iter(arrays.values())).shape
+    levels = {
+        "n_components": [n_components],
+        "fold": range(n_folds),
+        "group_lasso": lassos,
+        "epoch": range(1, n_epochs + 1),
+    }
     return _tabulate(levels, **arrays)
 
 

@@ -27,7 +27,7 @@ from layouts import (
 from scipy import sparse
 from scipy.io import savemat
 
-import sbnn.data.readers
+import sbnn
 from sbnn.data.readers import citeseq
 
 
@@ -158,15 +158,13 @@ def read_screen(reader, folder, order):
 
 #: By module.
 FILES = {
-    "citeseq": read_tables,
-    "ephys_types": read_tables,
-    "gene_dynamics": read_trajectories,
-    "gouwens": read_visual_cortex,
-    "papalexi": read_screen,
-    "scala": read_tables,
+    "sbnn.data.readers.citeseq": read_tables,
+    "sbnn.data.readers.gouwens": read_visual_cortex,
+    "sbnn.data.readers.scala": read_tables,
+    "sbnn.dynamics.reader": read_trajectories,
+    "sbnn.ephys_types.reader": read_tables,
+    "sbnn.mechanism_shift.reader": read_screen,
 }
-
-
 OTHER_FILES = {
     "read_citefuse": read_r_file,
     "read_pbmc": read_pbmc,
@@ -175,9 +173,11 @@ OTHER_FILES = {
 
 
 def published_readers():
-    """By name."""
+    """By name, those of every room."""
     found = {}
-    for module in pkgutil.iter_modules(sbnn.data.readers.__path__, "sbnn.data.readers."):
+    for module in pkgutil.walk_packages(sbnn.__path__, "sbnn."):
+        if ".reader" not in module.name:
+            continue
         home = importlib.import_module(module.name)
         for name, value in vars(home).items():
             if name.startswith("read_") and getattr(value, "__module__", None) == module.name:
@@ -189,7 +189,6 @@ def published_readers():
 @pytest.mark.parametrize("name", published_readers())
 def test_files_are_read_by_name(name, tmp_path):
     reader = published_readers()[name]
-    read = FILES[reader.__module__.split(".")[-1]]
-    read = OTHER_FILES.get(name, read)
+    read = OTHER_FILES.get(name, FILES[reader.__module__])
     usual = named(read(reader, tmp_path, as_it_is))
     assert_alike(named(read(reader, tmp_path, turned)), usual)
