@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Set
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.errors import check_number, warn
+from sbnn.errors import warn
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -90,38 +89,20 @@ def _are_default(names):
     return any([*names] == [prefix + number for number in numbers] for prefix in DEFAULT_PREFIXES)
 
 
-def gene_positions(genes: Any, names: Any, n_genes: int, argument: str) -> np.ndarray:
-    """Different positions of genes that are given by name or position, in the order given.
-
-    `names` are those of all `n_genes` genes, or None.
-    """
+def gene_positions(genes: Any, names: Iterable[Any], argument: str) -> np.ndarray:
+    """Different positions of genes among the names of all, in the order given."""
     if np.ndim(genes) != 1:
         got = type(genes).__name__
-        raise TypeError(f"{argument}: expected a list of names or positions of genes, got {got}")
-    positions = []
-    unknown = []
-    place_by_name = {} if names is None else {str(name): i for i, name in enumerate(names)}
-    for gene in genes:
-        if isinstance(gene, Integral) and not isinstance(gene, bool):
-            check_number(argument, gene, int, low=0, high=n_genes - 1)
-            positions.append(int(gene))
-        elif not isinstance(gene, str):
-            raise TypeError(f"{argument}: expected names or positions of genes, got {gene!r}")
-        elif names is None:
-            raise ValueError(
-                f"{argument}: X has no gene names, among which to find {gene!r}; give positions, "
-                "or fit to a DataFrame or AnnData"
-            )
-        elif gene in place_by_name:
-            positions.append(place_by_name[gene])
-        else:
-            unknown.append(gene)
+        raise TypeError(f"{argument}: expected a list of names of genes, got {got}")
+    place_by_name = {str(name): place for place, name in enumerate(names)}
+    unknown = [gene for gene in genes if gene not in place_by_name]
     if unknown:
         raise ValueError(
-            f"{argument}: {len(unknown)} of {len(positions) + len(unknown)} genes are not among "
-            f"the {n_genes} genes of the data: {abbreviate(unknown, 10)}; the data have "
-            f"{abbreviate(place_by_name)}"
+            f"{argument}: {len(unknown)} of {len(genes)} genes are not among the "
+            f"{len(place_by_name)} genes of the data: {abbreviate(unknown, 10)}; the data have the "
+            f"names {abbreviate(place_by_name)}"
         )
+    positions = [place_by_name[gene] for gene in genes]
     return np.array(list(dict.fromkeys(positions)), dtype=int)
 
 

@@ -25,7 +25,6 @@ from sbnn.evaluation.folds import (
     check_folds,
     check_preselect,
     find_panel,
-    set_panel,
     split_fold,
 )
 from sbnn.evaluation.runs import configure, describe_estimator, fit_all
@@ -174,7 +173,7 @@ def fit_and_score(
     scaling: str,
     preselect: int | None,
     keep: Sequence[str],
-    panel: Mapping[str, np.ndarray],
+    panel: np.ndarray | None,
 ) -> dict[str, Any]:
     """Values of a fit to a fold, maybe without test cells; `panel` is as from `find_panel`."""
     values: dict[str, Any] = {}
@@ -182,7 +181,6 @@ def fit_and_score(
         X_train, Y_train, X_test, Y_test, genes = split_fold(
             data, fold, scaling=scaling, preselect=preselect, panel=panel
         )
-        set_panel(model, panel, n_genes=data.n_genes, genes=genes)
         started = time.process_time()
         # other packages stop early by an evaluation set, which would be a leak
         is_ours = isinstance(model, ExpressionRegressor)

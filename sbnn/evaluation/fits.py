@@ -21,7 +21,7 @@ from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
 from sbnn.errors import check_number, check_path
 from sbnn.evaluation.crossval import cross_validate, predict_like
-from sbnn.evaluation.folds import find_panel, group_codes, set_panel, split_fold
+from sbnn.evaluation.folds import find_panel, group_codes, split_fold
 from sbnn.evaluation.interpretation import effects_on_outputs
 from sbnn.evaluation.maps import embed
 from sbnn.evaluation.runs import (
@@ -114,10 +114,7 @@ def fit_full(
         cells, everywhere, scaling="all", preselect=preselect, panel=panel
     )
     names = cells.gene_names[genes]
-    set_panel(model, panel, n_genes=cells.n_genes, genes=genes)
     values = cells.names | cells.type_labels | _fit_values(model, X, Y, names=names, seed=seed)
-    # in the file and the record, by name
-    model.set_params(**{name: cells.gene_names[panel[name]].tolist() for name in panel})
     if model_file is not None:
         rescale = stacked_in_units if isinstance(model, StackedRegressor) else model_in_units
         fitted = rescale(model, cells, names)
@@ -147,7 +144,8 @@ def _count_normalizer(cells):
 
 
 def _fit_values(model, X, Y, names, seed):
-    """Values of a fit to z-scored data, (n, p) and (n, q)."""
+    """Values of a fit to z-scored data, (n, p), an array or a table, and (n, q)."""
+    measured = np.asarray(X)
     with reproducible():
         model.fit(X, Y)
         latent = np.asarray(model.transform(X))
@@ -156,7 +154,7 @@ def _fit_values(model, X, Y, names, seed):
         if getattr(model, "reconstruct", False):
             expression = model.reconstruct_genes(X)
         else:
-            expression = LinearRegression().fit(latent, X[:, kept]).predict(latent)
+            expression = LinearRegression().fit(latent, measured[:, kept]).predict(latent)
         values = {
             "latent": latent.astype(np.float32),
             "embedding": embed(latent, seed).astype(np.float32),
@@ -165,7 +163,7 @@ def _fit_values(model, X, Y, names, seed):
             "gene_names": names,
             "selected": kept,
             "kept_genes": names[kept],
-            "expression": X[:, kept],
+            "expression": measured[:, kept],
             "predicted_expression": expression.astype(np.float32),
             "effects": effects_on_outputs(model, X, Y, kept).astype(np.float32),
             "train_r2": pooled_r2(Y, predictions, 0.0),
@@ -256,7 +254,7 @@ def stability_selection(
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        With ``get_support``.
+        With ``get_support``, and without required or candidate genes.
     data : AnnData or tuple (X, Y)
     n_pairs : int
         Number of pairs of halves.
@@ -279,8 +277,8 @@ def stability_selection(
     Raises
     ------
     ValueError
-        If all halves would start from the same weights, by which genes are kept, or as from
-        `cross_validate`.
+        If `estimator` has required or candidate genes, all halves would start from the same
+        weights, by which genes are kept, or as from `cross_validate`.
     """
     require_methods(estimator, "get_support")
     if getattr(estimator, "_genes_depend_on_seed", False) and estimator.random_state is not None:
@@ -291,6 +289,11 @@ def stability_selection(
         )
     check_number("seed", seed, int, low=0)
     cells = as_paired(data)
+    if find_panel(estimator, cells.gene_names) is not None:
+        raise ValueError(
+            "estimator: how often a gene is kept says nothing if it must be kept; set "
+            "required_genes and candidate_genes to None, and give data of the candidates only"
+        )
     cell_groups = None if groups is None else get_groups(cells, groups)
     halves = complementary_pairs(cells.n_cells, n_pairs, seed=seed, groups=cell_groups)
     # halves with the same seed would not be independent

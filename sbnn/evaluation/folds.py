@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import Any, cast
 
@@ -20,7 +20,6 @@ from sbnn.errors import check_number
 from sbnn.results import Fold, Record
 
 SCALINGS = ("fold", "all")
-PANEL_PARAMETERS = ("required_genes", "candidate_genes")
 OFFSET = r"[T ].*(?:Z|[+-]\d\d(?::?\d\d)?)$"  # from UTC, at the end of a time
 
 
@@ -191,19 +190,20 @@ def split_fold(
     fold: Fold,
     scaling: str,
     preselect: int | None = None,
-    panel: Mapping[str, np.ndarray] | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray | slice]:
+    panel: np.ndarray | None = None,
+) -> tuple[Any, np.ndarray, Any, np.ndarray, np.ndarray | slice]:
     """X_train, Y_train, X_test, Y_test, float32, and their genes: a mask, or a slice of all.
 
-    Genes of a panel, as from `find_panel`, are added to the preselected ones.
+    With a panel, as from `find_panel`, its genes are added to the preselected ones, and X_train and
+    X_test are tables, in which the estimator finds them by name.
     """
     train, test = fold
     genes: np.ndarray | slice = slice(None)
     check_preselect(preselect)
     if preselect is not None:
         genes = preselect_genes(data, preselect, train)
-        for positions in (panel or {}).values():
-            genes[positions] = True
+        if panel is not None:
+            genes |= panel
     X: np.ndarray = data.X
     Y: np.ndarray = data.Y
     if scaling == "all":
@@ -217,27 +217,24 @@ def split_fold(
     if scaling == "fold":
         X_test[:, np.ptp(X_train, axis=0) == 0] = 0  # nothing was learned of constant genes
     Y_train, Y_test = _scale_fold(Y[train], Y[test], scaling)
-    return X_train, Y_train, X_test, Y_test, genes
+    if panel is None:
+        return X_train, Y_train, X_test, Y_test, genes
+    names = data.gene_names[genes]
+    train_table = pd.DataFrame(X_train, columns=names)
+    test_table = pd.DataFrame(X_test, columns=names)
+    return train_table, Y_train, test_table, Y_test, genes
 
 
-def find_panel(model: Any, gene_names: np.ndarray) -> dict[str, np.ndarray]:
-    """Positions of required and candidate genes, by the parameter of the estimator, if any."""
-    panel = {}
+def find_panel(model: Any, gene_names: np.ndarray) -> np.ndarray | None:
+    """Mask of the required and candidate genes of an estimator, or None if it has neither."""
+    positions = []
     for parameter, genes in model.get_params().items():
         name = parameter.split("__")[-1]  # of an estimator within this one
-        if name in PANEL_PARAMETERS and genes is not None:
-            positions = gene_positions(genes, gene_names, len(gene_names), argument=name)
-            panel[parameter] = positions
-    return panel
-
-
-def set_panel(
-    model: Any, panel: Mapping[str, np.ndarray], n_genes: int, genes: np.ndarray | slice
-) -> None:
-    """Set parameters to the positions of their genes among those of a fold, of `n_genes`."""
-    place = np.full(n_genes, -1)
-    place[genes] = np.arange(len(place[genes]))
-    model.set_params(**{parameter: place[panel[parameter]] for parameter in panel})
+        if name in ("required_genes", "candidate_genes") and genes is not None:
+            positions.append(gene_positions(genes, gene_names, argument=name))
+    if not positions:
+        return None
+    return np.isin(np.arange(len(gene_names)), np.concatenate(positions))
 
 
 def _scale_fold(train, test, scaling):

@@ -16,7 +16,7 @@ from sbnn.data.fingerprint import fingerprint
 from sbnn.data.inputs import match_outputs, validate_new_cells
 from sbnn.data.paired import Paired, as_paired, get_groups
 from sbnn.evaluation.crossval import predict_like
-from sbnn.evaluation.folds import find_panel, grouped_folds, paper_folds, set_panel, split_fold
+from sbnn.evaluation.folds import find_panel, grouped_folds, paper_folds, split_fold
 from sbnn.evaluation.runs import describe_estimator, store_result
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
@@ -114,13 +114,15 @@ def interpret(
 
 
 def effects_on_outputs(
-    model: BaseEstimator, X: np.ndarray, Y: np.ndarray, kept: np.ndarray
+    model: BaseEstimator, X: np.ndarray | pd.DataFrame, Y: np.ndarray, kept: np.ndarray
 ) -> np.ndarray:
     """Effects of the kept genes, a mask, on outputs in SDs, (k, q), as in `interpret`."""
     cells = pd.DataFrame(X)
     effects = []
     for gene in np.flatnonzero(kept):
-        low, high = [copy.to_numpy() for copy in _low_and_high(cells, gene)]
+        low, high = _low_and_high(cells, gene)
+        if isinstance(X, np.ndarray):  # the model was fitted to an array, too
+            low, high = low.to_numpy(), high.to_numpy()
         effects.append(_effect(model, low, high, Y))
     return np.array(effects).reshape(-1, Y.shape[1])
 
@@ -189,7 +191,6 @@ def interpret_held_out(
     )
     names = cells.gene_names[genes]
     model = clone(estimator)
-    set_panel(model, panel, n_genes=cells.n_genes, genes=genes)
     model.fit(pd.DataFrame(X_train, columns=names), Y_train)
     interpretation = interpret(
         model,

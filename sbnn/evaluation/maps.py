@@ -17,13 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sbnn.data.paired import Paired, as_paired
 from sbnn.determinism import reproducible
 from sbnn.errors import require
-from sbnn.evaluation.folds import (
-    PANEL_PARAMETERS,
-    find_panel,
-    held_out_predictions,
-    set_panel,
-    z_score,
-)
+from sbnn.evaluation.folds import held_out_predictions, z_score
 from sbnn.evaluation.runs import describe_estimator, store_result
 from sbnn.results import Record
 
@@ -131,20 +125,14 @@ def map_trust(
     # means of values that were rounded to float32 are not quite 0
     X = z_score(cells.X)
     X -= X.mean(0)
+    table = pd.DataFrame(X, columns=cells.gene_names)  # required genes are found by name
     Y = z_score(cells.Y)
     Y -= Y.mean(0)
-    # the panel by name, as in the fit: positions are among genes that may not be here
-    estimator = clone(estimator)
-    for parameter, value in fit.params[0].items():
-        if parameter.split("__")[-1] in PANEL_PARAMETERS:
-            estimator.set_params(**{parameter: value})
     latents = []
     agreement = []
     for seed in seeds:
         model = clone(estimator).set_params(random_state=seed)
-        panel = find_panel(model, cells.gene_names)
-        set_panel(model, panel, n_genes=cells.n_genes, genes=slice(None))
-        aligned, r2 = _align(model.fit(X, Y).transform(X), latent)
+        aligned, r2 = _align(model.fit(table, Y).transform(table), latent)
         latents.append(aligned)
         agreement.append(r2)
     distances = np.square(np.array(latents) - latent).sum(2)  # (seeds, n)

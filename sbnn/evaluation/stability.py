@@ -13,7 +13,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from sbnn.data.checks import gene_positions
 from sbnn.metrics import LEAST_CELLS_BEHIND, smallest_sufficient, test_fraction
 from sbnn.results import Record, check_record
 
@@ -51,8 +50,6 @@ def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFra
         whether it is at most 1. For genes with 10 or more cells behind them, it is the larger of
         the bounds among all genes and among such genes; the others, and all genes of a record
         without ``cells_behind``, have a bound for any shape (`expected_false_any_shape`).
-        Genes that the estimator is required to keep, or that are no candidates, are not judged:
-        their bound is missing, and they are not trusted.
 
     Examples
     --------
@@ -65,9 +62,6 @@ def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFra
     if repeats is not None:
         table["count"] = gene_counts(repeats)["count"]
     table["expected_false"] = _false_bounds(record, table.frequency, _are_shaped(record, table))
-    # how often halves keep genes says nothing if they must, or must not
-    not_judged = record.gene_names[~_are_judged(record)]
-    table.loc[not_judged, "expected_false"] = np.nan
     table["trusted"] = table.expected_false <= MOST_FALSE
     return table
 
@@ -103,12 +97,10 @@ def _false_bounds(record, thresholds, are_shaped):
     left_out = [test.tolist() for _, test in record.folds[1::2]]
     if not fitted or fitted != left_out:
         raise ValueError("record: expected complementary pairs, as from stability_selection")
-    # random genes would come from the preselected ones, and those of the panel are not chosen
-    is_judged = _are_judged(record)
-    candidates = record.values.get("preselected", np.ones_like(record.selected)) & is_judged
-    selected = record.selected & is_judged
-    n_genes = max(1, round(candidates.sum(-1).mean()))
-    n_selected = selected.sum(-1).mean()
+    # random genes would come from the preselected ones
+    candidates = record.values.get("preselected", np.ones_like(record.selected))
+    n_genes = round(candidates.sum(-1).mean())
+    n_selected = record.selected.sum(-1).mean()
     any_shape = expected_false_any_shape(thresholds, n_genes, n_selected)
     shaped = expected_false(thresholds, n_genes, n_selected, n_pairs=len(fitted))
     # An estimator may keep hardly any genes of few cells: then a random gene is one of the others.
@@ -116,51 +108,19 @@ def _false_bounds(record, thresholds, are_shaped):
     among_others = expected_false(
         thresholds,
         n_genes=max(1, round(candidates[..., has_enough].sum(-1).mean())),
-        n_selected=selected[..., has_enough].sum(-1).mean(),
+        n_selected=record.selected[..., has_enough].sum(-1).mean(),
         n_pairs=len(fitted),
     )
     shaped = np.maximum(shaped, among_others)
     return np.where(are_shaped, shaped, any_shape)
 
 
-def _are_judged(record):
-    """Mask of the candidate genes that are not required, (p,)."""
-    names = record.gene_names
-    is_judged = np.ones(len(names), bool)
-    candidates = _panel_parameter(record, "candidate_genes")
-    if candidates is not None:
-        is_judged[:] = False
-        is_judged[gene_positions(candidates, names, len(names), "candidate_genes")] = True
-    is_judged[_required_genes(record)] = False
-    return is_judged
-
-
-def _required_genes(record):
-    """Positions of the genes that the estimator of a record keeps in any case."""
-    names = record.gene_names
-    required = _panel_parameter(record, "required_genes")
-    if required is None:
-        required = []
-    return gene_positions(required, names, len(names), "required_genes")
-
-
-def _panel_parameter(record, name):
-    """Genes of a parameter of the estimator, or of the network within it."""
-    genes = record.parameter(0, name)
-    return record.parameter(0, f"network__{name}") if genes is None else genes
-
-
 def kept_genes_table(record: Record, genes: Iterable[str]) -> pd.DataFrame:
-    """Table of given genes, "trusted" or "unstable", or "unknown" with too few halves.
-
-    Genes that the estimator keeps in any case are "required".
-    """
+    """Table of given genes, "trusted" or "unstable", or "unknown" with too few halves."""
     table = selection_table(record).loc[list(genes)]
     lowest_bounds = _false_bounds(record, np.ones(len(table)), _are_shaped(record, table))
     otherwise = np.where(lowest_bounds <= MOST_FALSE, "unstable", "unknown")
     table["trust"] = np.where(table.pop("trusted"), "trusted", otherwise)
-    is_required = table.index.isin(record.gene_names[_required_genes(record)])
-    table.loc[is_required, "trust"] = "required"
     return table
 
 
@@ -230,33 +190,25 @@ def _excess_mean(log_a, steps, r, target):
     return _concave_probabilities(log_a, steps, r) @ steps - target
 
 
-def panel_table(fit: Record, curve: Record | None = None) -> pd.DataFrame:
-    """The kept genes in the order of choice, and the accuracy of a panel that ends with each.
+def panel_table(fit: Record) -> pd.DataFrame:
+    """The kept genes in the order of choice.
 
     Parameters
     ----------
     fit : Record
         From `sbnn.fit_full` of a `DistilledBottleneckRegressor`.
-    curve : Record, optional
-        From `sbnn.cross_validate` of the same model with a grid of ``n_genes``.
 
     Returns
     -------
     DataFrame
-        Indexed by gene, with the columns ``order``, from 1; ``required``, whether the gene is kept
-        in any case; and, with `curve`, ``panel_test_r2`` and ``panel_sd`` of as many genes, where
-        the curve has this number, and ``panel_suffices``, as in `genes_table`. In every fold of the
-        curve, the genes are chosen on its training cells, and can differ from those of the fit.
+        Indexed by gene, with the columns ``order``, from 1, and ``required``, whether the gene is
+        kept in any case.
     """
     check_record("fit", fit)
     genes = fit.gene_order
     table = pd.DataFrame(index=pd.Index(genes, name="gene"))
     table["order"] = np.arange(1, len(genes) + 1)
     table["required"] = table.index.isin(fit.params[0]["required_genes"] or [])
-    if curve is not None:
-        accuracy = genes_table(curve)[["test_r2", "sd", "suffices"]].add_prefix("panel_")
-        table = table.join(accuracy, on="order")
-        table["panel_suffices"] = table["panel_suffices"].eq(True)
     return table
 
 

@@ -119,10 +119,10 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
     random_state : int, RandomState or None
     device : str
         "cpu", "cuda", ...; "auto" uses a GPU if there is one, which changes the last bits.
-    required_genes : list of str or int, optional
-        Genes to keep in any case, by name or position. They count among `n_genes`, and forward
-        selection starts with them, so that the others complement them.
-    candidate_genes : list of str or int, optional
+    required_genes : list of str, optional
+        Genes to keep in any case, by their names in a DataFrame or AnnData. They count among
+        `n_genes`, and forward selection starts with them, so that the others complement them.
+    candidate_genes : list of str, optional
         Genes among which the others are chosen, by default all.
 
     Attributes
@@ -246,14 +246,20 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
 
     def _find_panel(self):
         """Positions of the required genes as listed, and sorted ones of all that may be kept."""
-        p = self.n_features_in_
-        names = getattr(self, "feature_names_in_", None)
         required = np.arange(0)
-        allowed = np.arange(p)
+        allowed = np.arange(self.n_features_in_)
+        if self.required_genes is None and self.candidate_genes is None:
+            return required, allowed
+        if not hasattr(self, "feature_names_in_"):
+            raise ValueError(
+                "required_genes, candidate_genes: X has no names of genes; fit to a DataFrame or "
+                "an AnnData"
+            )
+        names = self.feature_names_in_
         if self.required_genes is not None:
-            required = gene_positions(self.required_genes, names, p, argument="required_genes")
+            required = gene_positions(self.required_genes, names, argument="required_genes")
         if self.candidate_genes is not None:
-            candidates = gene_positions(self.candidate_genes, names, p, argument="candidate_genes")
+            candidates = gene_positions(self.candidate_genes, names, argument="candidate_genes")
             allowed = np.union1d(required, candidates)
         if self.n_genes is not None and len(required) > self.n_genes:
             raise ValueError(

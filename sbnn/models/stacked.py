@@ -293,11 +293,6 @@ def stacked_in_units(model: StackedRegressor, data: Paired, genes: np.ndarray) -
     """Give a model that was fitted to z-scores the scales of the data; see `model_in_units`."""
     in_units = copy.copy(model)
     in_units.network_ = model_in_units(model.network_, data, genes)
-    if model.network is not None:  # whose required and candidate genes are those of all genes
-        in_units.network_.set_params(
-            required_genes=model.network.required_genes,
-            candidate_genes=model.network.candidate_genes,
-        )
     in_units.x_mean_ = in_units.network_.x_mean_
     is_fitted = np.isin(data.gene_names, genes)
     in_units.ridge_ = ridge_in_units(model.ridge_, in_units.network_, is_fitted)

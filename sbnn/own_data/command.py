@@ -24,7 +24,6 @@ OWN_RECORDS = (
     "cv_stacked",
     "fit_distilled_*d",
     "fit_stacked",
-    "genes_curve",
     "halves_distilled",
     "interpretation",
     "map_trust",
@@ -51,7 +50,6 @@ NO_PRESELECT = "use all genes, however many"
 PAIRS_HELP = "pairs of random halves of the cells, to find stable genes (default: 25)"
 REQUIRE_HELP = "file with a gene on each line: genes to keep in any case"
 CANDIDATES_HELP = "file with a gene on each line: the others are chosen among these"
-CURVE_HELP = "also test every number of genes, with ten fits for each"
 OUT_HELP = (
     "folder to write (default: mine): report.html, explorer.html, tables, figures, the model, "
     "a record of each result and the executed notebook"
@@ -82,7 +80,6 @@ def add_fit(commands: argparse._SubParsersAction) -> None:
     add("--n-genes", type=_positive, default=25, metavar="N", help="genes to keep (default: 25)")
     add("--require", metavar="FILE", help=REQUIRE_HELP)
     add("--candidates", metavar="FILE", help=CANDIDATES_HELP)
-    add("--curve", action="store_true", help=CURVE_HELP)
     add("--n-components", type=_positive, default=2, metavar="N", help=COMPONENTS_HELP)
     # without either, the notebook has its own value
     add("--preselect", type=_positive, default=argparse.SUPPRESS, metavar="N", help=PRESELECT_HELP)
@@ -181,18 +178,16 @@ def _count_network_fits(adata, parameters, fast):
     from sbnn.own_data.results import count_fits, read_panel
 
     with print_warnings():
-        panel = read_panel(
+        read_panel(
             adata.var_names,
             require=parameters["require"],
             candidates=parameters["candidates"],
             n_genes=parameters["n_genes"],
         )
-    n_numbers = len(panel.numbers()) if parameters["curve"] else 0
     n_fits = count_fits(
         adata,
         parameters["groups"],
         n_pairs=QUICK_PAIRS if fast else parameters["n_pairs"],
-        n_numbers=n_numbers,
         fast=fast,
         seed=parameters["seed"],
     )

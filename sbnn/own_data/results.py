@@ -46,10 +46,7 @@ N_FOLDS = 10
 SEEDS_OF_MAPS = 3  # besides that of the fit
 #: Results in cells.h5ad: keys of obsm, and columns of var, which are those of genes.csv.
 CELL_RESULTS = ("X_sbnn", "predicted", "stacked")
-GENE_RESULTS = [
-    *("kept", "norm", "frequency", "expected_false", "trusted", "order", "required"),
-    *("panel_test_r2", "panel_sd", "panel_suffices"),
-]
+GENE_RESULTS = ["kept", "norm", "frequency", "expected_false", "trusted", "order", "required"]
 MODELS: dict[str, Any] = {
     "DistilledBottleneckRegressor": DistilledBottleneckRegressor,
     "SparseBottleneckRegressor": SparseBottleneckRegressor,
@@ -62,7 +59,6 @@ RECORDS = {
     "ridge": "cross_validate of LeaveOneOutRidge on the same folds",
     "stacked": "cross_validate of StackedRegressor on the same folds",
     "halves": "stability_selection",
-    "curve": "cross_validate with a grid of n_genes",
     "effects": "interpret or interpret_held_out",
     "trust": "map_trust",
 }
@@ -120,11 +116,6 @@ class Panel(NamedTuple):
     candidates: list[str] | None
     n_genes: int
 
-    def numbers(self) -> list[int]:
-        """Numbers of genes of the curve: from the required ones on, each with a gene more."""
-        first = max(1, len(self.required or []))
-        return list(range(first, self.n_genes + 1))
-
 
 def read_panel(
     gene_names: pd.Index,
@@ -171,7 +162,7 @@ def read_panel(
     possible = _read_genes(candidates, "candidates")
     allowed = set(gene_names)
     if required is not None:
-        gene_positions(required, gene_names, len(gene_names), argument="require")
+        gene_positions(required, gene_names, argument="require")
         if len(required) > n_genes:
             raise ValueError(
                 f"require: {len(required)} genes are more than the {n_genes} of the panel; raise "
@@ -208,15 +199,11 @@ def count_fits(
     data: AnnData | tuple | Paired,
     groups: str | None,
     n_pairs: int,
-    n_numbers: int = 0,
     *,
     fast: bool,
     seed: int,
 ) -> dict[str, int]:
-    """Number of networks that notebook 08 fits for each record, by its name up to a number.
-
-    `n_numbers` is the number of points of the curve of numbers of genes.
-    """
+    """Number of networks that notebook 08 fits for each record, by its name up to a number."""
     cells = as_paired(data)
     cell_groups = None if groups is None else get_groups(cells, groups)
     halves = complementary_pairs(cells.n_cells, n_pairs, seed=seed, groups=cell_groups)
@@ -224,7 +211,6 @@ def count_fits(
     return {
         "cv_distilled": n_folds,
         "cv_stacked": n_folds,
-        "genes_curve": n_folds * n_numbers,
         "fit_distilled": 1,
         "fit_stacked": 1,
         "halves_distilled": len(halves),
@@ -252,9 +238,8 @@ def write_tables(
         That of the fit.
     records : dict of str to Record
         ``"fit"``, from `sbnn.fit_full`, and any of ``"scores"``, ``"ridge"`` and ``"stacked"`` (of
-        `sbnn.StackedRegressor`), from `sbnn.cross_validate` with one grid point; ``"curve"``, from
-        `sbnn.cross_validate` with a grid of ``n_genes``; ``"halves"``, from
-        `sbnn.stability_selection`; ``"effects"``, from
+        `sbnn.StackedRegressor`), from `sbnn.cross_validate` with one grid point; ``"halves"``, from
+        `sbnn.stability_selection`, maybe for some of the genes; ``"effects"``, from
         `sbnn.evaluation.interpretation.interpret_held_out` or `sbnn.interpret`; and ``"trust"``,
         from `sbnn.map_trust`.
     settings : dict, optional
@@ -268,8 +253,8 @@ def write_tables(
         - ``genes.csv``, a row for each gene: ``kept`` and ``norm`` (of its weights, in the fit to
           all cells), with halves ``frequency``, ``expected_false`` and ``trusted`` of
           `sbnn.selection_table`, and, of a `DistilledBottleneckRegressor`, the columns of
-          `sbnn.evaluation.stability.panel_table`: the order of choice and, with a curve, the
-          accuracy of a panel that ends with the gene;
+          `sbnn.evaluation.stability.panel_table`: the order of choice, and whether the gene was
+          required;
         - ``outputs.csv`` (with scores): test R2 of each output over the folds, its SD and 95 %
           interval, and those of ridge and of both together;
         - ``cells.csv``: position on the map (``sbnn_1``, ...), and with scores the prediction of
@@ -294,7 +279,7 @@ def write_tables(
     _check_records(records, cells)
     fit = records["fit"]
     scores = records.get("scores")
-    genes = _tabulate_genes(cells, fit, records.get("halves"), records.get("curve"))
+    genes = _tabulate_genes(cells, fit, records.get("halves"))
     predictions = {}
     for prefix, role in {"predicted": "scores", "stacked": "stacked"}.items():
         if role in records:
@@ -340,7 +325,7 @@ def _write_csv(table, path):
     return path
 
 
-def _tabulate_genes(cells, fit, halves, curve):
+def _tabulate_genes(cells, fit, halves):
     """A row for each gene of the data, also those that preselection left out; kept ones first."""
     names = pd.Index(cells.gene_names, name="gene")
     kept = pd.Series(fit.selected, fit.gene_names)
@@ -350,13 +335,12 @@ def _tabulate_genes(cells, fit, halves, curve):
     order = [*table]
     if halves is not None:
         table = table.join(selection_table(halves))
+        table["trusted"] = table["trusted"].eq(True)  # halves may be of the candidate genes only
         order = ["kept", "frequency"]
     if "gene_order" in fit.values:
-        table = table.join(panel_table(fit, curve))
+        table = table.join(panel_table(fit))
         table["order"] = table["order"].astype("Int64")  # missing for genes that are not kept
-        for name in ("required", "panel_suffices"):
-            if name in table:
-                table[name] = table[name].eq(True)
+        table["required"] = table["required"].eq(True)
     return table.sort_values(order, ascending=False, kind="stable")
 
 

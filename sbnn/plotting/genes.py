@@ -133,8 +133,7 @@ def selection_frequencies(record: Record) -> Figure:
     """
     table = selection_table(record)
     is_spike_in = table.index.str.startswith(SPIKE_INS)
-    is_judged = table["expected_false"].notna()  # unlike required genes
-    table = table[(table["frequency"] > 0) & is_judged & ~is_spike_in]
+    table = table[(table["frequency"] > 0) & ~is_spike_in]
     shown = table[:MOST_BARS]
     n_shown, n_kept = len(shown), len(table)
     figure, ax = new_panels(2.8, record.dataset)

@@ -70,7 +70,8 @@ def read_study_records(folder: str | Path) -> dict[str, Record]:
 
 
 def _identify_data(record):
-    if record.experiment in OTHER_DATA:
+    are_halves = "cells_behind" in record.values  # maybe of the candidate genes alone
+    if record.experiment in OTHER_DATA or are_halves:
         return None
     return record.dataset, record.sha256
 

@@ -1,6 +1,7 @@
 """Genes that a panel must have, and genes among which the others are chosen."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal as equal
 from pytest import approx
@@ -13,9 +14,11 @@ from sbnn import (
     fit_full,
     map_trust,
     results,
+    stability_selection,
 )
 from sbnn.data.fingerprint import fingerprint
 from sbnn.data.preprocessing import preselect_genes
+from sbnn.evaluation.interpretation import interpret_held_out
 from sbnn.evaluation.stability import panel_table
 from sbnn.results import Record
 
@@ -36,45 +39,53 @@ def network(required, candidates=None):
 
 @pytest.fixture(scope="module")
 def left_out(data):
-    """Positions of genes that no preselection takes, the last ones first."""
-    return np.flatnonzero(~preselect_genes(data, 25))[::-1]
+    """Genes that no preselection takes, the last ones first."""
+    is_left_out = ~preselect_genes(data, 25)
+    return data.gene_names[is_left_out][::-1].tolist()
 
 
-def validate(model, data):
+@pytest.fixture(scope="module")
+def validated(data, left_out):
+    model = network(left_out[:2], left_out[2:6])
     return cross_validate(model, data, 2, preselect=N_PRESELECTED, verbose=False)
 
 
+def test_a_panel_survives_preselection(validated, left_out):
+    is_in_panel = np.isin(validated.gene_names, left_out[:6])
+    assert validated.preselected[..., is_in_panel].all()
+    equal(validated.preselected.sum(-1), N_PRESELECTED + 6)
+
+
+def test_folds_keep_the_panel(validated, left_out):
+    assert validated.selected[..., np.isin(validated.gene_names, left_out[:2])].all()
+    equal(validated.selected[..., np.isin(validated.gene_names, left_out[2:6])].sum(-1), 2)
+
+
+@pytest.mark.parametrize(("n_required", "expected"), [(0, np.ndarray), (1, pd.DataFrame)])
+def test_folds_are_tables_for_a_panel_only(n_required, expected, data, left_out, monkeypatch):
+    """Arrays are faster."""
+    given = []
+    fit = DistilledBottleneckRegressor.fit
+
+    def watched(model, X, y, **options):
+        given.append(type(X))
+        return fit(model, X, y, **options)
+
+    monkeypatch.setattr(DistilledBottleneckRegressor, "fit", watched)
+    cross_validate(network(left_out[:n_required] or None), data, 2, verbose=False)
+    assert given == [expected, expected]
+
+
 @pytest.fixture(scope="module")
-def by_position(data, left_out):
-    return validate(network(left_out[:2], left_out[2:6]), data)
-
-
-def test_a_panel_survives_preselection(by_position, left_out):
-    assert by_position.preselected[..., left_out[:6]].all()
-    equal(by_position.preselected.sum(-1), N_PRESELECTED + 6)
-
-
-def test_folds_keep_the_panel(by_position, left_out):
-    assert by_position.selected[..., left_out[:2]].all()
-    equal(by_position.selected[..., left_out[2:6]].sum(-1), 2)
-
-
-def test_names_of_a_panel_are_its_positions(by_position, data, left_out):
-    names = data.gene_names
-    by_name = validate(network([*names[left_out[:2]]], [*names[left_out[2:6]]]), data)
-    equal(by_name.test_r2, by_position.test_r2)
-
-
-@pytest.fixture(scope="module")
-def fit_of_positions(data, left_out, tmp_path_factory):
+def saved_fit(data, left_out, tmp_path_factory):
     path = tmp_path_factory.mktemp("panel") / "model.safetensors"
     fit = fit_full(network(left_out[:1]), data, preselect=N_PRESELECTED, model_file=path)
     return fit, DistilledBottleneckRegressor.load(path)
 
 
-def test_a_saved_model_names_its_panel(fit_of_positions, data, left_out):
-    _, model = fit_of_positions
-    assert model.required_genes == (data.gene_names[left_out[0]],)
+def test_a_saved_model_names_its_panel(saved_fit, left_out):
+    _, model = saved_fit
+    assert model.required_genes == (left_out[0],)
 
 
 def test_a_saved_stacked_model_names_the_panel_of_its_network(data, left_out, tmp_path):
@@ -82,28 +93,48 @@ def test_a_saved_stacked_model_names_the_panel_of_its_network(data, left_out, tm
     model = StackedRegressor(network(left_out[:1], left_out[1:6]))
     fit_full(model, data, preselect=N_PRESELECTED, model_file=path)
     loaded = StackedRegressor.load(path).network_
-    assert loaded.required_genes == (data.gene_names[left_out[0]],)
-    assert loaded.candidate_genes == (*data.gene_names[left_out[1:6]],)
+    assert loaded.required_genes == (left_out[0],)
+    assert loaded.candidate_genes == (*left_out[1:6],)
 
 
-def test_a_saved_model_has_the_order_of_choice(fit_of_positions):
-    fit, model = fit_of_positions
+def test_a_saved_model_has_the_order_of_choice(saved_fit):
+    fit, model = saved_fit
     equal(model.feature_names_in_[model.gene_order_], fit.gene_order)
 
 
-def test_maps_of_other_seeds_have_the_panel(fit_of_positions, adata, left_out):
+def test_maps_of_other_seeds_have_the_panel(saved_fit, adata, left_out):
     """Here the seed is that of the fit, whose map is found again."""
-    fit, _ = fit_of_positions
+    fit, _ = saved_fit
     model = network(left_out[:1])
     folds = cross_validate(model, adata, 2, {"n_components": [2]}, verbose=False)
     trust = map_trust(model, adata[:, fit.gene_names], fit, folds, seeds=[1])
     assert trust.agreement == approx(1, abs=1e-3)
 
 
-def test_an_unknown_gene_is_refused_before_fits(data, monkeypatch):
+def test_effects_are_of_the_panel(data, left_out):
+    halves = stability_selection(network(None), data, 1, verbose=False)
+    model = network(left_out[:2], left_out[2:6])
+    effects = interpret_held_out(model, data, halves, preselect=N_PRESELECTED)
+    assert set(left_out[:2]) < set(effects.kept_genes) < set(left_out[:6])
+
+
+@pytest.fixture
+def no_fit(monkeypatch):
+    """Fail if a network is fitted."""
     monkeypatch.setattr(DistilledBottleneckRegressor, "fit", lambda *_: pytest.fail("fitted"))
+
+
+def test_an_unknown_gene_is_refused_before_fits(data, no_fit):
     with pytest.raises(ValueError, match="required_genes: 1 of 1 genes are not among the 40"):
         cross_validate(network(["Sst"]), data, 2, verbose=False)
+
+
+@pytest.mark.parametrize("name", ["required_genes", "candidate_genes"])
+@pytest.mark.parametrize("wrap", [lambda model: model, StackedRegressor], ids=["alone", "stacked"])
+def test_halves_take_no_panel(name, wrap, data, left_out, no_fit):
+    model = network(None).set_params(**{name: left_out[:5]})
+    with pytest.raises(ValueError, match="estimator: .* set required_genes and candidate_genes"):
+        stability_selection(wrap(model), data, 1, verbose=False)
 
 
 def test_without_a_panel_records_are_those_of_before():
@@ -114,24 +145,15 @@ def test_without_a_panel_records_are_those_of_before():
     assert fingerprint(model) == record.arguments["estimator"]
 
 
-def test_accuracy_stands_beside_the_last_gene():
-    genes = np.array(["Vip", "Gad1", "Sst"])
+def test_required_genes_are_marked_in_the_order_of_choice():
     fit = Record(
         experiment="fit",
         dataset="made up",
         sha256="s",
         params=[{"required_genes": ["Vip"]}],
-        values={"gene_order": genes},
+        values={"gene_order": np.array(["Vip", "Gad1", "Sst"])},
     )
-    curve = Record(
-        experiment="cross-validation",
-        dataset="made up",
-        sha256="s",
-        params=[{"n_genes": 1}, {"n_genes": 3}],
-        folds=[(np.arange(2), np.arange(2))] * 2,
-        values={"test_r2": np.array([[0.1, 0.5], [0.3, 0.7]]), "n_selected": np.ones((2, 2))},
-    )
-    table = panel_table(fit, curve)
+    table = panel_table(fit)
     assert table.index.tolist() == ["Vip", "Gad1", "Sst"]
+    assert table.order.tolist() == [1, 2, 3]
     assert table.required.tolist() == [True, False, False]
-    assert table.panel_test_r2.tolist() == approx([0.2, np.nan, 0.6], nan_ok=True)

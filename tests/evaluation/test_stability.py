@@ -242,45 +242,6 @@ def test_with_few_halves_trust_is_unknown(table, halves):
     assert kept.trust.to_list() == ["unknown", "unknown"]
 
 
-@pytest.fixture
-def panel(halves):
-    """The most frequent gene, and 19 others."""
-    most_frequent = selection_table(halves).index[0]
-    others = halves.gene_names[halves.gene_names != most_frequent]
-    return most_frequent, [*others[:19]]
-
-
-@pytest.fixture(params=["", "network__"])  # of a network, and of one that is stacked
-def panel_halves(halves, panel, request):
-    """The same halves of a model that must keep the most frequent gene and one of 19 others."""
-    required, candidates = panel
-    params = {"required_genes": [required], "candidate_genes": candidates}
-    prefixed = {f"{request.param}{name}": genes for name, genes in params.items()}
-    return replace(halves, settings={"estimator": {"params": prefixed}})
-
-
-def test_random_genes_are_among_the_candidates(panel_halves, panel):
-    _, candidates = panel
-    is_candidate = np.isin(panel_halves.gene_names, candidates)
-    n_selected = panel_halves.selected[:, 0, is_candidate].sum(1).mean()
-    table = selection_table(panel_halves).loc[candidates]
-    bounds = expected_false(table.frequency, n_genes=19, n_selected=n_selected, n_pairs=10)
-    close(table.expected_false, bounds)
-
-
-def test_other_genes_than_candidates_are_not_judged(panel_halves, panel):
-    _, candidates = panel
-    others = selection_table(panel_halves).drop(candidates)
-    assert len(others) == 21 and others.expected_false.isna().all()
-
-
-def test_a_required_gene_is_not_judged(panel_halves, panel):
-    required, _ = panel
-    row = selection_table(panel_halves).loc[required]
-    assert np.isnan(row.expected_false) and not row.trusted
-    assert kept_genes_table(panel_halves, [required]).trust.to_list() == ["required"]
-
-
 @pytest.fixture(scope="module")
 def preselected(data):
     return stability_selection(SelectingRidge(), data, 4, preselect=12, verbose=False)

@@ -22,6 +22,7 @@ from sbnn.models.distilled import (
 )
 
 QUICK = DistilledSettings(n_trees=2, n_augmented=60, steps_of_teachers=2, steps_of_student=2)
+NAMES = [f"gene{i:02d}" for i in range(1, 41)]
 
 
 def seeded(seed=0):
@@ -115,10 +116,12 @@ def test_a_required_gene_of_one_cell_comes_first():
     assert choose_genes(x, x[:, [2]], 2, required=[4]).tolist() == [4, 2]
 
 
-@pytest.mark.parametrize("as_given", [["gene31", "gene05"], np.array([30, 4])], ids=type)
-def test_a_panel_is_of_required_and_candidate_genes(as_given, adata):
+def test_a_panel_is_of_required_and_candidate_genes(adata):
     model = DistilledBottleneckRegressor(
-        n_genes=4, required_genes=as_given, candidate_genes=range(10, 20), distillation=QUICK
+        n_genes=4,
+        required_genes=["gene31", "gene05"],
+        candidate_genes=NAMES[10:20],
+        distillation=QUICK,
     ).fit(adata)
     assert model.gene_order_[:2].tolist() == [30, 4]
     assert np.isin(model.gene_order_[2:], range(10, 20)).all()
@@ -128,10 +131,10 @@ def test_a_panel_is_of_required_and_candidate_genes(as_given, adata):
 @pytest.mark.parametrize(
     ("panel", "message"),
     [
-        ({"required_genes": ["GENE01"]}, "not among the 40 genes .* differ only in capitals"),
-        ({"candidate_genes": [40]}, r"candidate_genes must be .* in \[0, 39\], got 40"),
-        ({"required_genes": range(9)}, "9 genes are more than n_genes=8"),
-        ({"candidate_genes": range(7)}, "there are 7 genes for n_genes=8"),
+        ({"required_genes": ["GENE01"]}, "1 of 1 genes are not among the 40 genes .*: GENE01;"),
+        ({"candidate_genes": [0, 1]}, "not among the 40 genes .*: 0, 1; the data have the names"),
+        ({"required_genes": NAMES[:9]}, "9 genes are more than n_genes=8"),
+        ({"candidate_genes": NAMES[:7]}, "there are 7 genes for n_genes=8"),
     ],
 )
 def test_impossible_panels_are_refused(panel, message, adata):
@@ -142,7 +145,7 @@ def test_impossible_panels_are_refused(panel, message, adata):
 
 def test_names_of_a_panel_need_names_of_genes(data):
     model = DistilledBottleneckRegressor(required_genes=["gene01"], distillation=QUICK)
-    with pytest.raises(ValueError, match="X has no gene names"):
+    with pytest.raises(ValueError, match="X has no names of genes"):
         model.fit(data.X, data.Y)
 
 

@@ -20,7 +20,8 @@ from sbnn import cli
 from sbnn.data.simulate import simulate_tables
 from sbnn.own_data import command
 from sbnn.own_data import page as own_page
-from sbnn.results import load, load_folder
+from sbnn.results import load
+from sbnn.study.report import read_study_records
 
 RECORDS = {
     "cv_distilled",
@@ -28,12 +29,12 @@ RECORDS = {
     "cv_stacked",
     "fit_distilled_2d",
     "fit_stacked",
-    "genes_curve",
     "halves_distilled",
     "interpretation",
     "map_trust",
     "tsne",
 }
+PROBES = {f"gene{i:02d}" for i in range(11, 31)}  # genes that a panel may have
 
 
 def simulate_options(folder):
@@ -64,7 +65,8 @@ def fitted(tmp_path_factory):
     with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
         options = simulate_options("raw")
         Path("markers.txt").write_text("gene07\n", encoding="utf-8")
-        panel = ["--require", "markers.txt", "--n-genes", "3", "--curve"]
+        Path("probes.txt").write_text("\n".join(sorted(PROBES)), encoding="utf-8")
+        panel = ["--require", "markers.txt", "--candidates", "probes.txt", "--n-genes", "3"]
         assert run(*options, *panel, "--groups", "donor", "--out", "results/mine") == 0
     results = (folder / "results" / "mine").resolve()
     verdict = json.loads((results / "summary.json").read_text(encoding="utf-8"))["verdict"]
@@ -84,7 +86,7 @@ def test_a_fit_writes_a_page_with_figures_and_without_code(fitted):
 @pytest.mark.slow
 def test_a_fit_writes_an_explorer_and_every_record(fitted):
     assert (fitted / "explorer.html").exists()
-    assert load_folder(fitted).keys() == RECORDS
+    assert read_study_records(fitted).keys() == RECORDS
 
 
 @pytest.mark.slow
@@ -105,7 +107,13 @@ def test_a_panel_is_listed_in_the_order_of_choice(fitted):
     genes = pd.read_csv(fitted / "genes.csv", index_col="gene").dropna(subset="order")
     assert sorted(genes["order"]) == [1, 2, 3]
     assert genes["order"].idxmin() == genes.index[genes["required"]].item() == "gene07"
-    assert genes["panel_test_r2"].notna().all()
+
+
+@pytest.mark.slow
+def test_halves_choose_among_all_possible_genes_and_require_none(fitted):
+    genes = pd.read_csv(fitted / "genes.csv", index_col="gene")
+    assert set(genes.index[genes["frequency"].notna()]) == PROBES | {"gene07"}
+    assert genes.loc["gene07", "frequency"] < 1
 
 
 @pytest.mark.slow
@@ -188,7 +196,6 @@ def test_a_refused_table_leaves_no_folder(option, value, text, tables, asked, ca
     ("words", "name", "value"),
     [
         ("--n-genes 7", "n_genes", 7),
-        ("--curve", "curve", True),
         ("--n-components 3", "n_components", 3),
         ("--pairs 9", "n_pairs", 9),
         ("--preselect 20", "preselect", 20),

@@ -56,15 +56,10 @@ def test_candidates_without_values_are_left_out(tmp_path):
     assert panel == (["Sst"], ["Vip", "Sst"], 2)
 
 
-def test_a_curve_begins_with_the_required_genes(tmp_path):
-    markers = write_genes(tmp_path / "markers.txt", "Sst", "Vip")
-    assert read_panel(MEASURED, markers, None, n_genes=4).numbers() == [2, 3, 4]
-
-
 @pytest.mark.parametrize(
     ("require", "candidates", "message"),
     [
-        (["SST"], ["Vip"], "'Sst' and 'SST' differ only in capitals"),
+        (["SST"], ["Vip"], "require: 1 of 1 genes are not among the 4 genes of the data: SST"),
         (["Sst", "Vip"], ["Vip"], "require: 2 genes are more than the 1 of the panel"),
         (["Sst"], ["VIP"], "candidates: none of 1 genes is in the data: VIP"),
         ([], ["Vip"], "markers.txt has no name of a gene"),
@@ -109,6 +104,15 @@ def test_genes_of_the_fit_are_kept_in_their_table(folder, adata, records):
     genes = pd.read_csv(folder / "genes.csv", index_col="gene")
     assert set(genes.index) == set(adata.var_names)  # also those that were not preselected
     assert set(genes.index[genes["kept"]]) == set(records["fit"].kept_genes)
+
+
+def test_halves_may_be_of_the_candidate_genes(adata, records, tmp_path):
+    model = SparseReducedRankRegression(alpha=0.1)
+    halves = stability_selection(model, adata[:, 5:20], n_pairs=2, verbose=False)
+    write_tables(tmp_path, adata, {"fit": records["fit"], "halves": halves})
+    genes = pd.read_csv(tmp_path / "genes.csv", index_col="gene")
+    assert set(genes.index[genes["frequency"].notna()]) == set(adata.var_names[5:20])
+    assert not genes["trusted"][genes["frequency"].isna()].any()
 
 
 def test_truth_values_are_those_of_r_and_excel(folder):
