@@ -52,7 +52,8 @@ PUBLISHED_MARKER: dict[str, Any] = {  # a hollow diamond
 }
 HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
 LAYOUT_DIGITS = 6  # of a place, relative to the figure
-NAME_SIZE = 6.5  # points, of a name at a point
+#: Of a name at a point.
+NAME_STYLE: dict[str, Any] = {"va": "center", "fontsize": 6.5, "path_effects": HALO, "zorder": 6}
 NAME_LINE, NAME_GAP = 0.11, 0.06  # inches, the height of a name, and from it to its point
 LEADER = {"arrowstyle": "-", "color": "0.2", "lw": 0.4, "shrinkA": 0, "shrinkB": 0}
 
@@ -295,12 +296,9 @@ def place_names(
             xy=point,
             xytext=point,
             ha="center",
-            va="center",
-            fontsize=NAME_SIZE,
             fontstyle=fontstyle,
-            path_effects=HALO,
             arrowprops=LEADER if beside else None,
-            zorder=6,
+            **NAME_STYLE,
         )
         half = text.get_window_extent().width / 2
         if beside:

@@ -13,9 +13,8 @@ from matplotlib.patches import Circle
 from sbnn.plotting.colors import VALUE_COLORS, Groups, color_untyped
 from sbnn.plotting.common import (
     FIGURE_WIDTH,
-    HALO,
     LEADER,
-    NAME_SIZE,
+    NAME_STYLE,
     add_colorbar,
     finish,
     new_panels,
@@ -307,12 +306,9 @@ def _draw_lines(ax, lines, fontstyle):
             xy=tip,
             xytext=(x, y),
             ha="left" if x > 0 else "right",
-            va="center",
-            fontsize=NAME_SIZE,
             fontstyle=fontstyle,
-            path_effects=HALO,
             arrowprops=LEADER,
-            zorder=6,
+            **NAME_STYLE,
         )
 
 
