@@ -22,7 +22,7 @@ from sklearn.model_selection import RepeatedKFold, ShuffleSplit
 
 from sbnn import grouped_folds
 from sbnn.evaluation.fits import complementary_pairs
-from sbnn.evaluation.folds import check_folds
+from sbnn.evaluation.folds import make_folds
 from sbnn.evaluation.stability import selection_table
 from sbnn.evaluation.verdict import paired_difference, verdict
 from sbnn.metrics import pooled_r2
@@ -66,7 +66,7 @@ def draw_folds(name, donors, seed):
             for train, test in grouped_folds(donors, 5, seed * 100 + repeat):
                 folds_by_test_cells[tuple(test)] = (train, test)
         folds = list(folds_by_test_cells.values())
-    return check_folds(folds, len(donors))
+    return make_folds(folds, len(donors))
 
 
 def cross_validate_ridge(penalty, X, Y, folds):

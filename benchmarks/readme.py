@@ -22,7 +22,7 @@ from sbnn.evaluation.verdict import paired_difference, verdict
 from sbnn.mechanism_shift import report as screens
 from sbnn.plotting import save_figure
 from sbnn.plotting.colors import model_color
-from sbnn.plotting.common import draw_differences, finish, name_rows, new_panels, with_style
+from sbnn.plotting.common import draw_differences, finish, name_rows, new_subplots, with_style
 from sbnn.study import report
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -174,7 +174,7 @@ def draw_comparison():
     studies = stacked_studies()
     height = 0.9 + ROW_HEIGHT * len(studies)
     headline = "Difference in test R², paired over ten folds"
-    figure, axes = new_panels(height, headline, n_columns=len(COMPARISONS), sharey=True)
+    figure, axes = new_subplots(height, headline, n_columns=len(COMPARISONS), sharey=True)
     for ax, (model, reference) in zip(axes, COMPARISONS, strict=True):
         differences = []
         for records in studies.values():

@@ -16,7 +16,7 @@ from sbnn import plotting
 from sbnn.data.paired import paired
 from sbnn.dynamics.report import PUBLISHED_ACCURACY, accuracy_by_sparsity, predicted_paths
 from sbnn.ephys_types.plotting import importance_of_families, model_scores
-from sbnn.mechanism_shift.report import recovery_panels
+from sbnn.mechanism_shift.report import recovery_subplots
 from sbnn.results import Record
 
 OUTPUTS = ["Tau", "AHP", "Rebound", "a", "b", "c"]
@@ -326,8 +326,8 @@ def draw(name, change):
             return plotting.tsne_pair(change(TSNE), titles=("genes", "traits"))
         case "cell_maps":
             return cell_maps(change)
-        case "map_trust_panels":
-            return plotting.map_trust_panels(change(TRUST), change(NARROW))
+        case "map_trust_subplots":
+            return plotting.map_trust_subplots(change(TRUST), change(NARROW))
         case "bibiplot":
             return plotting.bibiplot(change(NARROW))
         case "effect_map":
@@ -338,8 +338,8 @@ def draw(name, change):
             return plotting.genes_curve(change(GENES_CURVE))
         case "selection_frequencies":
             return plotting.selection_frequencies(change(HALVES))
-        case "latent_panels":
-            return plotting.latent_panels(change(NARROW), scores=scores[1:])
+        case "latent_subplots":
+            return plotting.latent_subplots(change(NARROW), scores=scores[1:])
         case "family_zoom":
             return plotting.family_zoom(WIDE, change(NARROW), "A", scores)
         case "model_overview":
@@ -355,8 +355,8 @@ def draw(name, change):
             return accuracy_by_sparsity(scores_of_methods)
         case "predicted_paths":
             return predicted_paths({name: PATHS[name] for name in change([*PATHS])})
-        case "recovery_panels":
-            return recovery_panels({name: change(SCREENS[name]) for name in SCREENS})
+        case "recovery_subplots":
+            return recovery_subplots({name: change(SCREENS[name]) for name in SCREENS})
 
 
 @functools.cache

@@ -218,7 +218,7 @@ def test_the_histograms_of_the_tutorial_are_what_its_code_draws(work):
         names["figure"].savefig(drawn, dpi=200)
     pictures = [Image.open(file).convert("L") for file in (drawn, DOCS / "images" / "outputs.png")]
     here, committed = (np.asarray(picture, float) for picture in pictures)
-    # other versions of Matplotlib space panels otherwise; another picture differs in a sixth
+    # other versions of Matplotlib space subplots otherwise; another picture differs in a sixth
     assert (np.abs(here - committed) > 100).mean() < 0.05
 
 

@@ -18,7 +18,7 @@ from sbnn import metrics, results
 from sbnn.dynamics import report as dynamics
 from sbnn.evaluation.verdict import corrected_difference, paired_difference
 from sbnn.study import report
-from sbnn.study.command import study_report
+from sbnn.study.command import system_report
 
 ROOT = Path(__file__).resolve().parents[1]
 SAVED = ROOT / "saved_models"
@@ -60,7 +60,7 @@ def test_each_number_of_the_readme_is_one_that_its_script_prints():
 )
 def test_overviews_are_those_of_the_committed_results(study, page):
     text = (ROOT / "docs" / page).read_text()
-    for table in study_report(study).overview(SAVED).values():
+    for table in system_report(study).overview(SAVED).values():
         assert to_markdown(table) in text
 
 
@@ -84,11 +84,11 @@ def test_losses_on_factors_are_those_of_the_committed_scores(n_cells, model):
 
 
 def test_the_picture_of_the_stacked_prediction_shows_the_table_of_the_results():
-    panels = readme.draw_comparison().axes
-    table = study_report("sbnn").overview(SAVED)["Difference of test R2, with its 95 % interval"]
-    rows = [label.get_text() for label in panels[0].get_yticklabels()]
+    subplots = readme.draw_comparison().axes
+    table = system_report("sbnn").overview(SAVED)["Difference of test R2, with its 95 % interval"]
+    rows = [label.get_text() for label in subplots[0].get_yticklabels()]
     assert rows == [*table.index]
-    for ax, column in zip(panels[1:], reversed(table.columns), strict=True):
+    for ax, column in zip(subplots[1:], reversed(table.columns), strict=True):
         drawn = [bar.lines[0].get_xdata()[0] for bar in ax.containers]
         printed = [float(text.split()[0]) for text in table[column]]
         assert drawn == pytest.approx(printed, abs=6e-4)

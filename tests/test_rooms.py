@@ -30,7 +30,7 @@ PUBLIC = {
         evaluate gene_set_test known_targets_test simulate_network trajectories""",
     "sbnn.plotting": """accuracy_comparison bibiplot bottleneck_comparison bottleneck_widths
         cell_maps color_by effect_map family_zoom gene_selection_curve
-        genes_curve latent_panels map_trust_panels model_overview output_accuracy
+        genes_curve latent_subplots map_trust_subplots model_overview output_accuracy
         save_figure selection_frequencies show_and_save style training_curves
         tsne_pair width_and_stability""",
     "sbnn.results": "Record SavedResults load load_folder results_folder save",
@@ -212,3 +212,19 @@ def test_no_name_has_two_meanings():
                 modules.setdefault(name, []).append(module_name(path))
     homonyms = {name: places for name, places in modules.items() if len(places) > 1}
     assert {name: homonyms[name] for name in homonyms.keys() - SHARED_NAMES} == {}
+
+
+def returns_a_value(function):
+    returned = [node.value for node in ast.walk(function) if isinstance(node, ast.Return)]
+    return any(value is not None for value in returned)
+
+
+def test_what_is_called_check_only_raises():
+    """What makes, decides or fills in has a verb that says so."""
+    makers = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            is_check = isinstance(node, ast.FunctionDef) and "check" in node.name.split("_")
+            if is_check and returns_a_value(node):
+                makers.append(f"{module_name(path)}.{node.name}")
+    assert makers == []

@@ -34,7 +34,7 @@ def dense(matrix: Any) -> np.ndarray:
     return matrix.toarray(order="C") if sparse.issparse(matrix) else np.asarray(matrix)
 
 
-def check_names(names: Any, argument: str, kind: str, size: int) -> np.ndarray:
+def fill_names(names: Any, argument: str, kind: str, size: int) -> np.ndarray:
     """Convert to unique, non-empty str; ``None`` gives numbered names."""
     if names is None:
         numbered = [f"{kind}_{i}" for i in range(size)]
@@ -208,7 +208,7 @@ def check_one_for_each(values: Any, argument: str, what: str = "cell") -> None:
         raise TypeError(f"{argument}: expected a list of one for each {what}, got {got:.80}")
 
 
-def check_groups(groups: Any, cells: Any, argument: str) -> np.ndarray:
+def match_groups(groups: Any, cells: Any, argument: str) -> np.ndarray:
     """Convert groups to str; each cell must have a known one."""
     check_one_for_each(groups, argument)
     check_in_order(cells, groups, argument)
@@ -227,7 +227,7 @@ def check_groups(groups: Any, cells: Any, argument: str) -> np.ndarray:
     return labels.to_numpy().astype(str)
 
 
-def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
+def read_numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
     """The table with text as numbers, NaN where empty."""
     if all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
         return table

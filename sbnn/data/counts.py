@@ -91,7 +91,7 @@ def row_sums(counts: Any) -> np.ndarray:
     return np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
 
 
-def check_counts(counts: ArrayLike, shape: tuple[int, int]) -> np.ndarray | sparse.csr_array:
+def convert_counts(counts: ArrayLike, shape: tuple[int, int]) -> np.ndarray | sparse.csr_array:
     """Convert raw counts to an integer array or CSR matrix of this shape."""
     if sparse.issparse(counts):
         matrix = sparse.csr_array(counts, copy=True)
@@ -220,7 +220,7 @@ def log2p1(x: Any) -> Any:
     return np.log2(values + 1)
 
 
-def verify_library_size(X: Any, counts: Any, library_size: float | None) -> float | None:
+def confirm_library_size(X: Any, counts: Any, library_size: float | None) -> float | None:
     """The library size if `X` is log2(1 + counts / total * library size), otherwise None.
 
     It is not if `X` or counts were changed, or genes left out with their part of the totals.

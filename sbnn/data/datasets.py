@@ -20,9 +20,9 @@ from sbnn.errors import check_among
 _HERE = Path(__file__).resolve().parent
 #: Where a checkout of the repository has its files.
 DATA_FOLDER = _HERE.parents[1] / "data"
-#: Name -> study, about, reader (a function in `sbnn` of the paths of `files`), files, options
+#: Name -> system, about, reader (a function in `sbnn` of the paths of `files`), files, options
 #: of the reader (JSON), the file that replaces the first one if that is not available (`instead`),
-#: and source. Of each study, the first data set is the default and the last one is simulated.
+#: and source. Of each system, the first data set is the default and the last one is simulated.
 DATASETS = pd.read_csv(_HERE / "datasets.csv", index_col="name", keep_default_na=False)
 #: Name -> folder, sha256 (empty if unknown), url (empty if there is none) and source (page to
 #: download it by hand).
@@ -186,14 +186,14 @@ def load_dataset(
     return data
 
 
-def default_dataset(name: str = "auto", study: str = "sbnn", *, verbose: bool = True) -> str:
+def default_dataset(name: str = "auto", system: str = "sbnn", *, verbose: bool = True) -> str:
     """Name of a data set, or of a simulated one if it is not available.
 
     Parameters
     ----------
     name : str
-        A data set of the study, or "auto" for its default one.
-    study : {"sbnn", "ephys_types", "mechanism_shift", "dynamics"}
+        A data set of the system, or "auto" for its default one.
+    system : {"sbnn", "ephys_types", "mechanism_shift", "dynamics"}
     verbose : bool
         Whether to print the name and why it was chosen.
 
@@ -206,8 +206,8 @@ def default_dataset(name: str = "auto", study: str = "sbnn", *, verbose: bool = 
     ValueError
         If a file is truncated or altered.
     """
-    check_among("study", study, DATASETS.study.unique())
-    names = DATASETS.index[DATASETS.study == study]
+    check_among("system", system, DATASETS.system.unique())
+    names = DATASETS.index[DATASETS.system == system]
     if name == "auto":
         name = names[0]
     check_among("dataset", name, names)
@@ -229,10 +229,10 @@ def list_datasets() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``study``, ``state`` ("here" or "missing") and ``about``, indexed by name.
+        Columns ``system``, ``state`` ("here" or "missing") and ``about``, indexed by name.
     """
     states = []
     for name in DATASETS.index:
         paths = [local_file(file) for file in list_files(name)]
         states.append("here" if all(paths) else "missing")
-    return DATASETS[["study"]].assign(state=states, about=DATASETS["about"])
+    return DATASETS[["system"]].assign(state=states, about=DATASETS["about"])

@@ -24,7 +24,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import BaseCrossValidator
 
 from sbnn.data.checks import dense
-from sbnn.data.counts import row_sums, verify_library_size
+from sbnn.data.counts import confirm_library_size, row_sums
 
 #: Entries of the description of data that can change a result.
 DECISIVE_ENTRIES = ("name", "control", "truth", "gene_major")
@@ -147,7 +147,7 @@ def fingerprint_of_measurements(
 ) -> str:
     """What `fingerprint_of_data` returns for an AnnData of these parts.
 
-    `library_size` is what `sbnn.data.counts.verify_library_size` returns.
+    `library_size` is what `sbnn.data.counts.confirm_library_size` returns.
     """
     value = _Fingerprint()
     value.add_measurements(
@@ -351,7 +351,7 @@ class _Fingerprint:
             genes=adata.var_names.tolist(),
             X=adata.X,
             counts=counts,
-            library_size=verify_library_size(adata.X, counts, stored_size),
+            library_size=confirm_library_size(adata.X, counts, stored_size),
             outputs=adata.obsm.get("outputs"),
         )
         for name in sorted(adata.varp):

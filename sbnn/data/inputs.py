@@ -17,9 +17,9 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from sbnn.data.checks import (
     abbreviate,
     check_in_order,
-    check_names,
     check_numeric,
     dense,
+    fill_names,
     is_anndata,
     names_as_text,
     order_by_name,
@@ -153,7 +153,7 @@ def validate_training_cells(model: Any, X: Any, y: Any) -> tuple[Any, np.ndarray
     if is_anndata(X):
         model.feature_names_in_ = X.var_names.to_numpy(object)
     if hasattr(model, "feature_names_in_"):
-        check_names(model.feature_names_in_, "X", kind="gene", size=model.n_features_in_)
+        fill_names(model.feature_names_in_, "X", kind="gene", size=model.n_features_in_)
     targets = np.ascontiguousarray(targets, dtype=np.float64)
     columns = [f"output{i}" for i in range(targets[0].size)]
     if isinstance(outputs, pd.DataFrame):

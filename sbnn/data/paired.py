@@ -19,12 +19,12 @@ from sbnn.data.checks import abbreviate, dense
 from sbnn.data.colors import fill_colors
 from sbnn.data.counts import (
     LEAST_LIBRARY,
-    check_counts,
     check_logarithms,
+    confirm_library_size,
+    convert_counts,
     log2p1,
     normalize_library_size,
     row_sums,
-    verify_library_size,
 )
 from sbnn.data.fingerprint import (
     Description,
@@ -336,14 +336,14 @@ def validate_parts(parts: Parts, check: bool, is_described: bool = False) -> Mea
         raise ValueError(f"Y: expected the {len(x)} cells of X, got {len(y)}")
 
     gene_names = choose_names(parts.gene_names, named, "gene_names")
-    genes = checks.check_names(gene_names, "gene_names", kind="gene", size=x.shape[1])
+    genes = checks.fill_names(gene_names, "gene_names", kind="gene", size=x.shape[1])
     feature_names = choose_names(parts.feature_names, Y, "feature_names")
-    outputs = checks.check_names(feature_names, "feature_names", kind="output", size=y.shape[1])
+    outputs = checks.fill_names(feature_names, "feature_names", kind="output", size=y.shape[1])
     cell_names = parts.cell_names
     for table in (named, Y):
         if cell_names is None:
             cell_names = checks.get_cell_names(table)
-    cells = checks.check_names(cell_names, "cell_names", kind="cell", size=len(x))
+    cells = checks.fill_names(cell_names, "cell_names", kind="cell", size=len(x))
     checks.check_finite(x, "X", cells=cells, columns=genes)
     checks.check_finite(y, "Y", cells=cells, columns=outputs)
     rows = pd.DataFrame(index=cells)
@@ -356,7 +356,7 @@ def validate_parts(parts: Parts, check: bool, is_described: bool = False) -> Mea
         columns = checks.order_by_name(counts.columns, genes, "counts")
         counts = counts.iloc[order, columns]
     if counts is not None:
-        counts = check_counts(counts, x.shape)
+        counts = convert_counts(counts, x.shape)
     if check and len(outputs):  # raw counts may have genes that no cell expresses
         _require_variation(x, "X", genes)
         _require_variation(y, "Y", outputs)
@@ -364,7 +364,7 @@ def validate_parts(parts: Parts, check: bool, is_described: bool = False) -> Mea
             check_logarithms(x)
 
     if parts.X is not None:
-        library_size = verify_library_size(x, counts, library_size)
+        library_size = confirm_library_size(x, counts, library_size)
     elif library_size is None:
         library_size = float(np.median(row_sums(counts)))
 
@@ -399,7 +399,7 @@ def choose_names(given: Any, table: Any, argument: str) -> Any:
 def _float_matrix(values, argument):
     checks.check_numeric(values, argument)
     if isinstance(values, pd.DataFrame):
-        values = checks.numbers(values, argument)
+        values = checks.read_numbers(values, argument)
     floats = check_array(
         dense(values),
         dtype=np.float32,
@@ -424,5 +424,5 @@ def get_groups(data: Paired, groups: str | ArrayLike) -> np.ndarray:
     """Group of every cell, from a label or an array."""
     if isinstance(groups, str):
         check_among("groups", groups, data.labels)
-        return checks.check_groups(data.labels[groups], data.labels, groups)
-    return checks.check_groups(groups, data.labels, "groups")
+        return checks.match_groups(data.labels[groups], data.labels, groups)
+    return checks.match_groups(groups, data.labels, "groups")

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
 
-from sbnn.data.counts import NOT_NEGATIVE, check_counts, log2p1, normalize_library_size
+from sbnn.data.counts import NOT_NEGATIVE, convert_counts, log2p1, normalize_library_size
 from sbnn.errors import check_number
 
 __all__ = ["log2p1", "normalize_library_size", "select_genes"]
@@ -82,7 +82,7 @@ def select_genes(
     check_number("threshold", threshold, float, low=0)
     check_number("min_cells", min_cells, int, low=0)
     values = check_array(counts, **NOT_NEGATIVE)
-    check_counts(values, values.shape)
+    convert_counts(values, values.shape)
     mean_log2, frequency, eligible, position = curve_positions(counts, threshold, min_cells)
     n_candidates = np.isfinite(position).sum()
     if n_genes > n_candidates:

@@ -88,7 +88,7 @@ class DynamicsRegressor(BaseEstimator, ABC):
     def _predict_paths(self, start: np.ndarray, times: np.ndarray) -> np.ndarray:
         """Paths (samples, times, genes) from starts (samples, genes) at (samples, times)."""
 
-    def _check_trajectories(
+    def _read_trajectories(
         self, trajectories: AnnData | Samples, prior: ArrayLike | pd.DataFrame | None
     ) -> tuple[Samples, np.ndarray]:
         """`Samples`, and edges of the prior, [regulator, target]; sets the names of the genes."""
@@ -111,7 +111,7 @@ class _Baseline(DynamicsRegressor):
         prior: ArrayLike | pd.DataFrame | None = None,
     ) -> Self:
         """Fit to all samples."""
-        samples, edges = self._check_trajectories(trajectories, prior)
+        samples, edges = self._read_trajectories(trajectories, prior)
         self.edge_scores_ = pd.DataFrame(0.0, self.gene_names_, self.gene_names_)
         self._learn(samples, edges)
         self.sparsity_ = float((self.edge_scores_ == 0).to_numpy().mean())

@@ -17,12 +17,12 @@ from sklearn.utils import check_array
 from sbnn.data.checks import (
     abbreviate,
     check_finite,
-    check_names,
     check_numeric,
     dense,
+    fill_names,
     known_labels,
-    numbers,
     order_by_name,
+    read_numbers,
 )
 from sbnn.data.counts import BEYOND_LOG
 from sbnn.data.fingerprint import annotate_adata
@@ -113,7 +113,7 @@ def trajectories(
     if isinstance(values, pd.DataFrame):
         if times is not None:
             raise TypeError("times: expected none beside a table, whose column 'time' is used")
-        table = check_table_of_times(values)
+        table = read_table_of_times(values)
         obs = table[["sample", "time"]]
         expression = table.drop(columns=["sample", "time"])
         columns = expression.columns.astype(str).tolist()
@@ -134,7 +134,7 @@ def trajectories(
     obs = obs.astype({"sample": str, "time": float})
     positions = obs.groupby("sample").cumcount().astype(str)
     obs.index = obs["sample"] + "_" + positions
-    names = check_names(gene_names, "gene_names", kind="gene", size=X.shape[1])
+    names = fill_names(gene_names, "gene_names", kind="gene", size=X.shape[1])
     adata = ad.AnnData(X, obs, pd.DataFrame(index=names))
     as_trajectories(adata)
     return annotate_adata(adata, "trajectories", ("sample", "time"), **about)
@@ -159,7 +159,7 @@ def _arrange_genes(values, gene_names):
     names = tables[0].columns.tolist()
     arranged = []
     for sample in samples:
-        table = numbers(pd.DataFrame(sample), "values")
+        table = read_numbers(pd.DataFrame(sample), "values")
         columns = order_by_name(table.columns, names, "values")
         arranged.append(table.iloc[:, columns].to_numpy())
     return arranged, names
@@ -177,12 +177,12 @@ def _concatenate_samples(values, times):
     if len(n_genes) > 1:
         raise ValueError(f"values: expected the same genes in all samples, got {sorted(n_genes)}")
     sample = np.repeat(np.arange(len(values)), lengths)
-    time = numbers(pd.DataFrame({"time": np.concatenate(times_of_samples)}), "times")
+    time = read_numbers(pd.DataFrame({"time": np.concatenate(times_of_samples)}), "times")
     # in this order in the identity of results
     return pd.DataFrame({"sample": sample, "time": time["time"]}), np.concatenate(values)
 
 
-def check_table_of_times(table: pd.DataFrame) -> pd.DataFrame:
+def read_table_of_times(table: pd.DataFrame) -> pd.DataFrame:
     """The table with text as numbers; mistakes are named by their columns."""
     missing = [column for column in ("sample", "time") if column not in table]
     if missing:
@@ -192,7 +192,7 @@ def check_table_of_times(table: pd.DataFrame) -> pd.DataFrame:
     unnamed = table.columns[is_unnamed]
     if len(unnamed):
         raise ValueError(f"values: {abbreviate(unnamed)} is no gene; leave it out")
-    return numbers(table.drop(columns="sample"), "values").assign(sample=table["sample"])
+    return read_numbers(table.drop(columns="sample"), "values").assign(sample=table["sample"])
 
 
 def as_trajectories(data: AnnData | Samples) -> Samples:
@@ -209,7 +209,7 @@ def as_trajectories(data: AnnData | Samples) -> Samples:
     if largest > BEYOND_LOG:
         raise ValueError(f"values: up to {largest:g}, which are no log values")
     check_numeric(data.obs["time"], "time")
-    time = numbers(data.obs[["time"]], "time").to_numpy(np.float64).ravel()
+    time = read_numbers(data.obs[["time"]], "time").to_numpy(np.float64).ravel()
     check_finite(data.obs[["time"]], "trajectories")
     labels = data.obs["sample"].to_numpy()
     without = data.obs_names[known_labels(labels).isna()]
@@ -273,9 +273,9 @@ def gene_pairs(
     """
     names = list(gene_names)
     if isinstance(pairs, pd.DataFrame):
-        table = numbers(pairs, argument).rename(index=str, columns=str)
+        table = read_numbers(pairs, argument).rename(index=str, columns=str)
         for labels in (table.index, table.columns):
-            check_names(labels, argument, "gene", size=len(labels))
+            fill_names(labels, argument, "gene", size=len(labels))
         pairs = table.reindex(index=names, columns=names, fill_value=0)
     matrix = check_array(
         dense(pairs),

@@ -19,7 +19,7 @@ from anndata import AnnData
 from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
-from sbnn.data.checks import abbreviate, check_names, numbered_names
+from sbnn.data.checks import abbreviate, fill_names, numbered_names
 from sbnn.dynamics.data import as_trajectories, trajectories
 from sbnn.errors import check_number
 
@@ -73,7 +73,7 @@ class GeneNetwork:
 
     def __post_init__(self) -> None:
         names = list(self.gene_names)
-        self.gene_names = check_names(names, "gene_names", kind="gene", size=len(names))
+        self.gene_names = fill_names(names, "gene_names", kind="gene", size=len(names))
         unknown = set(self.equations) - set(names)
         if unknown:
             raise ValueError(f"equations: {abbreviate(unknown)} are not among gene_names")

@@ -207,9 +207,9 @@ class PhoenixRegressor(DynamicsRegressor):
         if unknown:
             text = f"expected some of {PUBLISHED_OPTIONS}, got {self.as_published}"
             raise ValueError(f"as_published: {text}")
-        influence = self._check_influence()
+        influence = self._choose_influence()
         schedule = self._pruning_schedule()
-        samples, edges = self._check_trajectories(trajectories, prior)
+        samples, edges = self._read_trajectories(trajectories, prior)
         if (any(influence) or self.data_weight < 1) and not edges.any():
             raise ValueError(f"prior: {self} needs a prior with edges")
         prior_edges = torch.from_numpy(edges)
@@ -260,7 +260,7 @@ class PhoenixRegressor(DynamicsRegressor):
         self.history_ = pd.DataFrame(training.history)
         return self
 
-    def _check_influence(self):
+    def _choose_influence(self):
         """Influence of the prior on the scores of input and of output weights."""
         influence = INFLUENCE.get(self.pruning, (0.0, 0.0))
         if influence is None:  # "dash"

@@ -18,7 +18,7 @@ from sbnn.plotting.common import (
     finish,
     legend_above,
     name_rows,
-    new_panels,
+    new_subplots,
     place_names,
     with_style,
 )
@@ -234,7 +234,7 @@ def accuracy_by_sparsity(records: Mapping[str, Record]) -> Figure:
     means = by_method.mean()
     networks = means.drop("prior")
     colors = [DYNAMICS_COLORS[name] for name in means.index]
-    figure, (ax, beside) = new_panels(
+    figure, (ax, beside) = new_subplots(
         4, dataset, n_rows=1, n_columns=2, topic="edges with 5 % noise", width_ratios=(2.8, 1)
     )
     # with room for names on the right, but no axis beyond 1
@@ -311,7 +311,7 @@ def predicted_paths(records: Mapping[str, Record]) -> Figure:
     topic = f"{'a' if is_better else 'no'} network predicts better than ridge"
     first = records["real_ridge"]
     [times, *_], [test, *_] = first.times, first.test
-    figure, axes = new_panels(3.1, first.dataset, n_rows=2, n_columns=3, topic=topic, sharex=True)
+    figure, axes = new_subplots(3.1, first.dataset, n_rows=2, n_columns=3, topic=topic, sharex=True)
     genes = np.argsort(-np.ptp(test, axis=0), kind="stable")
     for ax, gene in zip(axes.flat, genes, strict=False):
         ax.plot(times, test[:, gene], "o", color="black", ms=3, label="test sample")

@@ -299,7 +299,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         `groups`, of shape (n,), holds donors, whose cells stay together in early stopping.
         `source`, for `transfer`, is a pair of cells of another species, (m, p), and their types.
         """
-        features, labels = self._check_training(X, y, families)
+        features, labels = self._read_training(X, y, families)
         check_in_order(X, groups, "groups")
         if (self.transfer is None) != (source is None):
             raise ValueError(
@@ -333,7 +333,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             check_in_order(source_X, source_y, "source")
             if known_labels(np.asarray(source_y)).isna().any():
                 raise ValueError("source: expected a type for every cell")
-            source_features = self._check_cells(source_X)
+            source_features = self._read_cells(source_X)
         self._has_values = self._find_features_with_values(features[training], source_features)
         self._columns = self._pad_columns()
 
@@ -399,7 +399,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     def _tokenize(self, X):
         """Tokens of cells as the user gives them."""
-        values = self._fill_missing(self._check_cells(X))
+        values = self._fill_missing(self._read_cells(X))
         return self._arrange_tokens(self._scaler.transform(values))
 
     def _weigh_classes(self, labels):

@@ -60,7 +60,7 @@ class TypeClassifier(ClassifierMixin, BaseEstimator):
         check_in_order(X, y, "y")
         return super().score(X, y, sample_weight)
 
-    def _check_training(self, X, y, families=None):
+    def _read_training(self, X, y, families=None):
         """Features of training cells, and their types as positions in ``classes_``."""
         constraints = {"random_state": ["random_state"]} | self._parameter_constraints
         parameters = self.get_params(deep=False)
@@ -80,7 +80,7 @@ class TypeClassifier(ClassifierMixin, BaseEstimator):
         self.families_ = family_columns(self._family_of)
         return features, codes
 
-    def _check_cells(self, X):
+    def _read_cells(self, X):
         """Cells with the features of the training cells."""
         check_is_fitted(self, "classes_")
         return self._validate(X, reset=False)

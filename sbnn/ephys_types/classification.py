@@ -27,7 +27,7 @@ from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import LEFT_OUT_WARNING
 from sbnn.ephys_types.data import TypedCells, as_typed, family_columns
 from sbnn.errors import check_among, warn
-from sbnn.evaluation.folds import check_folds
+from sbnn.evaluation.folds import make_folds
 from sbnn.evaluation.runs import configure, describe_estimator, fit_all, in_workers, store_result
 from sbnn.results import Record
 
@@ -158,7 +158,7 @@ def cross_validate_classifier(
         )
     n_folds_of_seed = [len(folds_of_seed) for folds_of_seed in folds.values()]
     repeats = np.repeat(list(folds), n_folds_of_seed)
-    all_folds = check_folds(chain.from_iterable(folds.values()), len(y))
+    all_folds = make_folds(chain.from_iterable(folds.values()), len(y))
     # only what the fits use: their results stay valid if other labels change
     donor_column = cells.labels.columns.intersection(["donor"])
     fit_cells = replace(cells, y=y, labels=cells.labels[donor_column])
@@ -370,7 +370,7 @@ def family_importance(
         )
     if folds is None:
         folds = repeated_donor_folds(cells, n_folds=5, seeds=[SEED], target=target)[SEED]
-    fold_list = check_folds(folds, len(cells.X))
+    fold_list = make_folds(folds, len(cells.X))
     model = configure(estimator, {}, SEED)
     jobs = []
     for number, fold in enumerate(fold_list):

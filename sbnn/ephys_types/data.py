@@ -15,17 +15,17 @@ from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import (
     abbreviate,
-    check_names,
     check_numeric,
     check_one_for_each,
     check_only_genes,
     check_table,
     fill_labels,
+    fill_names,
     get_cell_names,
     match_rows,
-    numbers,
     order_by_name,
     order_labels,
+    read_numbers,
 )
 from sbnn.data.fingerprint import annotate_adata, annotation_arguments
 from sbnn.data.inputs import load_into_memory
@@ -101,14 +101,14 @@ def typed_cells(
     c     IT
     """
     if isinstance(X, pd.DataFrame):
-        X = numbers(X, "X")
+        X = read_numbers(X, "X")
     check_numeric(X, "X")
     values = check_array(
         X, dtype=np.float64, order="C", ensure_all_finite="allow-nan", input_name="X"
     )
     n_cells, n_features = values.shape
-    cells = check_names(get_cell_names(X), "X", "cell", size=n_cells)
-    features = check_names(getattr(X, "columns", None), "X", "feature", size=n_features)
+    cells = fill_names(get_cell_names(X), "X", "cell", size=n_cells)
+    features = fill_names(getattr(X, "columns", None), "X", "feature", size=n_features)
     if labels is not None:
         labels = labels.to_frame() if isinstance(labels, pd.Series) else labels
         check_table(labels, "labels")

@@ -162,7 +162,7 @@ class FamilyAttentionClassifier(TypeClassifier):
     @atomic_fit
     def fit(self, X: CellFeatures, y: ArrayLike, families: FeatureFamilies = None) -> Self:
         """Train the networks; the arguments are as in `EphysTypeClassifier.fit`."""
-        features, codes = self._check_training(X, y, families)
+        features, codes = self._read_training(X, y, families)
         n_cells = len(features)
         self._has_values = self._find_features_with_values(features)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
@@ -258,7 +258,7 @@ class FamilyAttentionClassifier(TypeClassifier):
     @torch.no_grad()
     def _predict(self, X):
         """Mean probabilities and attention of the networks."""
-        x, measured = self._scale(self._check_cells(X))
+        x, measured = self._scale(self._read_cells(X))
         # in double precision, so that the results for a cell do not depend on other cells
         network = deepcopy(self.network_).double()
         n_cells, n_features = x.shape
@@ -348,7 +348,7 @@ class EphysTypeClassifier(TypeClassifier):
         -------
         self
         """
-        features, codes = self._check_training(X, y, families)
+        features, codes = self._read_training(X, y, families)
         self._has_values = self._find_features_with_values(features)
         network = FamilyAttentionClassifier(n_steps=self.n_steps, random_state=self.random_state)
         with warnings.catch_warnings():  # would repeat that of features without a value
@@ -365,7 +365,7 @@ class EphysTypeClassifier(TypeClassifier):
 
         `X` has shape (n, p), with NaN where a feature is missing.
         """
-        features = self._check_cells(X)
+        features = self._read_cells(X)
         network, logistic = self.members_
         of_network = network.predict_proba(features)
         of_logistic = logistic.predict_proba(features[:, self._has_values])

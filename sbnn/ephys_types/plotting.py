@@ -20,7 +20,7 @@ from sbnn.plotting.common import (
     draw_grid,
     finish,
     name_rows,
-    new_panels,
+    new_subplots,
     with_style,
 )
 from sbnn.plotting.reading import folds_text
@@ -65,11 +65,11 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     published = report.published_scores(dataset, kind)
     colors = [classifier_color(name) for name in shown]
     reference = _find_reference(shown, kind)
-    n_panels = 2 if reference is None else 3
+    n_subplots = 2 if reference is None else 3
     height = 1.05 + 0.21 * len(shown)
     topic = report.RECORD_KINDS[kind]
-    figure, axes = new_panels(
-        height, dataset, n_rows=1, n_columns=n_panels, topic=topic, sharey=True
+    figure, axes = new_subplots(
+        height, dataset, n_rows=1, n_columns=n_subplots, topic=topic, sharey=True
     )
     for i, metric in enumerate(("macro_f1", "accuracy")):
         ax = axes[-i]  # accuracy is the last
@@ -118,7 +118,7 @@ def importance_of_families(record: Record) -> Figure:
     has_attention = "attention" in record.values
     widths = [0.55, 1, 1] if has_attention else [1, 1]
     height = 1.1 + 0.2 * len(order)
-    figure, axes = new_panels(
+    figure, axes = new_subplots(
         height, record.dataset, n_rows=1, n_columns=len(widths), sharey=True, width_ratios=widths
     )
     if has_attention:

@@ -154,7 +154,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     @atomic_fit
     def fit(self, X: CellFeatures, y: ArrayLike, families: FeatureFamilies = None) -> Self:
         """Fit components and forest; the arguments are as in `EphysTypeClassifier.fit`."""
-        features, codes = self._check_training(X, y, families)
+        features, codes = self._read_training(X, y, families)
         seed, tree_seed = check_random_state(self.random_state).randint(2**31 - 1, size=2)
         self._has_values = self._find_features_with_values(features)
         imputation = make_pipeline(StandardScaler(), SimpleImputer(strategy="median"))
@@ -197,9 +197,9 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     def transform(self, X: CellFeatures) -> np.ndarray:
         """Z-scored sparse principal components, ndarray of shape (n, n_components)."""
-        return self._project(self._check_cells(X))
+        return self._project(self._read_cells(X))
 
     def predict_proba(self, X: CellFeatures) -> np.ndarray:
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
-        features = self._check_cells(X)
+        features = self._read_cells(X)
         return self.forest_.predict_proba(self._forest_input(features))

@@ -22,9 +22,9 @@ from sbnn.determinism import reproducible
 from sbnn.errors import check_among, check_number, warn
 from sbnn.evaluation.folds import (
     SCALINGS,
-    check_folds,
     check_preselect,
     find_panel,
+    make_folds,
     split_fold,
 )
 from sbnn.evaluation.runs import configure, describe_estimator, fit_all
@@ -121,7 +121,7 @@ def cross_validate(
     check_among("scaling", scaling, SCALINGS)
     check_preselect(preselect)
     points = list(ParameterGrid(param_grid or {}))
-    pairs = check_folds(folds, cells.n_cells)
+    pairs = make_folds(folds, cells.n_cells)
     seeds = _seed_of_each_fold(seed, len(pairs))
     if any(len(test) == 1 for _, test in pairs):
         warn("folds: R2 of a single cell says little; test several cells in each fold")

@@ -148,7 +148,7 @@ def group_codes(labels: ArrayLike, argument: str) -> np.ndarray:
     return codes
 
 
-def check_folds(folds: Any, n: int) -> list[Fold]:
+def make_folds(folds: Any, n: int) -> list[Fold]:
     """Validate pairs of positions or a splitter, or take a number of `paper_folds`."""
     pairs = folds
     if isinstance(folds, Integral):

@@ -101,7 +101,7 @@ def map_trust(
     Returns
     -------
     Record
-        For `sbnn.plotting.map_trust_panels`; ``values`` contains
+        For `sbnn.plotting.map_trust_subplots`; ``values`` contains
 
         - ``errors``, (n,): mean squared error of the scaled outputs of each cell, over the folds
           that test it; NaN if none does;

@@ -15,19 +15,19 @@ from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import (
     abbreviate,
-    check_groups,
-    check_names,
     check_numeric,
     check_only_genes,
     check_table,
     fill_labels,
+    fill_names,
     known_labels,
+    match_groups,
     match_rows,
     names_as_text,
-    numbers,
     order_labels,
+    read_numbers,
 )
-from sbnn.data.counts import are_counts, check_counts
+from sbnn.data.counts import are_counts, convert_counts
 from sbnn.data.fingerprint import annotate_adata, annotation_arguments
 from sbnn.data.inputs import load_into_memory
 
@@ -113,13 +113,13 @@ def screen(
     if labels is not None:
         check_table(labels, "labels")
     if isinstance(values, pd.DataFrame):
-        values = check_table_of_counts(values, labels)
+        values = read_table_of_counts(values, labels)
         gene_names = values.columns if gene_names is None else gene_names
         cell_names = values.index if cell_names is None else cell_names
-    matrix = check_screen_counts(values)
+    matrix = read_screen_counts(values)
     n_cells, n_genes = matrix.shape
-    genes = check_names(gene_names, "gene_names", kind="gene", size=n_genes)
-    cells = check_names(cell_names, "cell_names", kind="cell", size=n_cells)
+    genes = fill_names(gene_names, "gene_names", kind="gene", size=n_genes)
+    cells = fill_names(cell_names, "cell_names", kind="cell", size=n_cells)
     if isinstance(values, pd.DataFrame):
         refuse_permuted(genes, values.columns, "gene_names")
         refuse_permuted(cells, values.index, "cell_names")
@@ -127,7 +127,7 @@ def screen(
     control = read_control(control)
     if cell_names is not None and isinstance(labels_of_cells, pd.Series):
         labels_of_cells = match_rows(labels_of_cells, cells, "perturbation")
-    obs[PERTURBATION] = pd.Categorical(check_perturbation(labels_of_cells, obs, control))
+    obs[PERTURBATION] = pd.Categorical(match_perturbation(labels_of_cells, obs, control))
     adata = AnnData(matrix, obs, pd.DataFrame(index=genes))
     return annotate_adata(adata, "screen", [PERTURBATION], control=control, **about)
 
@@ -156,10 +156,10 @@ def as_screen(data: AnnData | Screen) -> Screen:
     )
 
 
-def check_table_of_counts(table: pd.DataFrame, labels: pd.DataFrame | None) -> pd.DataFrame:
+def read_table_of_counts(table: pd.DataFrame, labels: pd.DataFrame | None) -> pd.DataFrame:
     """Reject columns that are no counts, with their names."""
-    counts = numbers(table, "counts")
-    check_names(counts.columns, "counts", "gene", size=counts.shape[1])
+    counts = read_numbers(table, "counts")
+    fill_names(counts.columns, "counts", "gene", size=counts.shape[1])
     check_only_genes(counts, labels, "counts")
     wrong = counts.columns[~are_counts(counts).all()]
     if len(wrong):
@@ -167,13 +167,13 @@ def check_table_of_counts(table: pd.DataFrame, labels: pd.DataFrame | None) -> p
     return counts
 
 
-def check_screen_counts(counts: Counts) -> sparse.csr_array:
+def read_screen_counts(counts: Counts) -> sparse.csr_array:
     """Convert counts to canonical CSR, int32."""
     if isinstance(counts, AnnData):
         counts = load_into_memory(counts).X
     check_numeric(counts, "counts")
     finite = check_array(counts, accept_sparse="csr", input_name="counts")
-    matrix = sparse.csr_array(check_counts(finite, finite.shape))
+    matrix = sparse.csr_array(convert_counts(finite, finite.shape))
     matrix.eliminate_zeros()
     return matrix.astype(np.int32)
 
@@ -198,11 +198,11 @@ def check_cells_with_counts(counts: sparse.csr_array) -> None:
         )
 
 
-def check_perturbation(
+def match_perturbation(
     perturbation: ArrayLike | None, cells: Counts, control: str | None = None
 ) -> np.ndarray:
     """Convert perturbations of cells to str; `control` must be among them."""
-    labels = check_groups(perturbation, cells, "perturbation")
+    labels = match_groups(perturbation, cells, "perturbation")
     check_control(labels, control)
     return labels
 

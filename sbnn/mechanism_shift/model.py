@@ -29,10 +29,10 @@ from sbnn.mechanism_shift.data import (
     as_screen,
     check_cells_with_counts,
     check_control,
-    check_perturbation,
-    check_screen_counts,
+    match_perturbation,
     perturbation_codes,
     read_control,
+    read_screen_counts,
 )
 from sbnn.mechanism_shift.graph import (
     class_means,
@@ -64,7 +64,7 @@ class ShiftModel(  # type: ignore[call-arg]  # a keyword of scikit-learn, which 
     n_features_in_: int
     feature_names_in_: np.ndarray
 
-    def _check_fit(
+    def _read_screen(
         self, counts: Counts, perturbation: ArrayLike | None, control: str | None
     ) -> tuple[sparse.csr_array, np.ndarray, str | None]:
         """Counts in CSR format, perturbations as text, and the control or None."""
@@ -73,23 +73,23 @@ class ShiftModel(  # type: ignore[call-arg]  # a keyword of scikit-learn, which 
         if screen is not None and control is None:
             control = screen.control
         control = read_control(control)
-        checked_counts = self._check_counts(counts, reset=True)
+        checked_counts = self._match_counts(counts, reset=True)
         check_number("n_latent", self.n_latent, int, low=1, high=min(checked_counts.shape))
         if screen is None:
-            labels = check_perturbation(perturbation, counts, control)
+            labels = match_perturbation(perturbation, counts, control)
         else:
             labels = screen.perturbation
             check_control(labels, control)
         return checked_counts, labels, control
 
-    def _check_counts(self, counts: Counts, reset: bool = False) -> sparse.csr_array:
+    def _match_counts(self, counts: Counts, reset: bool = False) -> sparse.csr_array:
         """Counts in CSR format; their genes are compared with (`reset`: become) the model's."""
         if not reset:
             check_is_fitted(self)
         named_table = counts
         if isinstance(counts, AnnData):  # scikit-learn compares only the names of a DataFrame
             named_table = pd.DataFrame(columns=counts.var_names)
-        checked_counts = check_screen_counts(counts)
+        checked_counts = read_screen_counts(counts)
         check_cells_with_counts(checked_counts)
         validate_data(self, named_table, skip_check_array=True, reset=reset)
         return checked_counts
@@ -237,7 +237,7 @@ class SparseShiftVAE(ShiftModel):
         TypeError
             If counts are not numbers.
         """
-        checked_counts, labels, self.control_ = self._check_fit(counts, perturbation, control)
+        checked_counts, labels, self.control_ = self._read_screen(counts, perturbation, control)
         self.perturbations_, codes, _ = perturbation_codes(labels, self.control_)
         perturbed = self.perturbations_ != self.control_
         published = self.training != "one-cycle"
@@ -284,7 +284,7 @@ class SparseShiftVAE(ShiftModel):
         ndarray, shape (n, n_latent)
         """
         with reproducible():
-            means, _ = encode_cells(self.network_, _tensor(self._check_counts(counts)))
+            means, _ = encode_cells(self.network_, _tensor(self._match_counts(counts)))
             latents = means.double().numpy()
             return latents if self.unmixing_ is None else self.unmixing_.transform(latents)
 
@@ -338,8 +338,8 @@ class SparseShiftVAE(ShiftModel):
         ValueError
             If a perturbation is not new, or counts are invalid as in `fit`.
         """
-        checked_counts = self._check_counts(counts)
-        labels = check_perturbation(perturbation, counts)
+        checked_counts = self._match_counts(counts)
+        labels = match_perturbation(perturbation, counts)
         repeated = np.intersect1d(labels, self.perturbations_)
         if len(repeated):
             raise ValueError(
@@ -406,8 +406,8 @@ class SparseShiftVAE(ShiftModel):
 
     def _mean_bound(self, bound, counts, perturbation, n_samples):
         """Mean of a bound over cells."""
-        checked_counts = self._check_counts(counts)
-        labels = check_perturbation(perturbation, counts)
+        checked_counts = self._match_counts(counts)
+        labels = match_perturbation(perturbation, counts)
         codes = pd.Index(self.perturbations_).get_indexer(labels)
         if (codes < 0).any():
             unknown = abbreviate(np.unique(labels[codes < 0]))
@@ -506,7 +506,7 @@ class LinearShift(ShiftModel):
         ValueError, TypeError
             As `SparseShiftVAE.fit` does.
         """
-        checked_counts, labels, control = self._check_fit(counts, perturbation, control)
+        checked_counts, labels, control = self._read_screen(counts, perturbation, control)
         decomposition = FastICA if self.rotation == "ica" else PCA
         components = decomposition(self.n_latent, random_state=self.random_state)
         self.components_ = make_pipeline(StandardScaler(), components)
@@ -529,7 +529,7 @@ class LinearShift(ShiftModel):
         -------
         ndarray, shape (n, n_latent)
         """
-        logs = _log_counts(self._check_counts(counts))
+        logs = _log_counts(self._match_counts(counts))
         # scikit-learn may be set to give tables, of which the components would warn
         with reproducible():
             return self.components_.transform(logs)

@@ -19,7 +19,7 @@ from sbnn.plotting.common import (
     draw_scores,
     finish,
     name_rows,
-    new_panels,
+    new_subplots,
     with_style,
     write_plain_numbers,
 )
@@ -279,7 +279,7 @@ def edge_counts_table(runs: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 @with_style
-def recovery_panels(records: Mapping[str, Record]) -> Figure:
+def recovery_subplots(records: Mapping[str, Record]) -> Figure:
     """Recovery of latents and shifts, likelihood and time of methods, and differences from ours.
 
     Parameters
@@ -299,7 +299,7 @@ def recovery_panels(records: Mapping[str, Record]) -> Figure:
     colors = [SHIFT_COLORS[SHIFT_KINDS[name]] for name in names]
     height = 1.2 + 0.32 * len(names)
     [dataset] = {record.dataset for record in records.values()}
-    figure, axes = new_panels(height, dataset, n_rows=2, n_columns=len(DRAWN_SCORES), sharey=True)
+    figure, axes = new_subplots(height, dataset, n_rows=2, n_columns=len(DRAWN_SCORES), sharey=True)
     for (above, below), (score, title) in zip(axes.T, DRAWN_SCORES.items(), strict=True):
         by_seed = scores[score].unstack("method")[names]
         for y, (name, color) in enumerate(zip(names, colors, strict=True)):

@@ -19,7 +19,7 @@ from scipy.special import expit
 from sklearn.utils import check_array
 
 from sbnn.determinism import reproducible
-from sbnn.mechanism_shift.data import check_perturbation, read_control
+from sbnn.mechanism_shift.data import match_perturbation, read_control
 from sbnn.mechanism_shift.graph import (
     EDGE_PROBABILITY,
     compare_with_control,
@@ -205,7 +205,7 @@ def unmix(
     """
     values = check_array(latents, dtype=float, input_name="latents")
     control = read_control(control)
-    labels = check_perturbation(perturbation, latents, control)
+    labels = match_perturbation(perturbation, latents, control)
     return estimate_unmixing(
         values, labels, control=control, variances=variances, random_state=random_state
     )

@@ -24,13 +24,13 @@ from sklearn.utils.sparsefuncs import min_max_axis
 from sbnn.data.checks import (
     abbreviate,
     check_finite,
-    check_names,
     check_only_genes,
+    fill_names,
     group_columns,
     is_anndata,
     known_labels,
     names_as_text,
-    numbers,
+    read_numbers,
 )
 from sbnn.data.counts import BEYOND_LOG, are_counts, log2p1, row_sums
 from sbnn.data.inputs import load_into_memory, select_outputs
@@ -138,7 +138,7 @@ def read_tables(
             labels = read_table(labels, "labels", accept_numbered=True).set_axis(cells)
     X, Y, cell_labels = match_cells(expression, outputs, labels, genes_in_rows)
     complete = find_complete_cells(Y)
-    expressed, are_raw = check_expression(X[complete.to_numpy()], counts)
+    expressed, are_raw = read_expression(X[complete.to_numpy()], counts)
     genes = find_varying_genes(expressed)
     Y = drop_constant(Y.loc[expressed.obs_names], "outputs")
     if cell_labels is not None:
@@ -182,7 +182,7 @@ def match_cells(
     if isinstance(X, pd.DataFrame):
         check_only_genes(X, Y, "expression")
         check_only_genes(X, cell_labels, "expression")
-    return X, numbers(Y, "outputs").astype(float), cell_labels
+    return X, read_numbers(Y, "outputs").astype(float), cell_labels
 
 
 def find_complete_cells(Y: pd.DataFrame) -> pd.Series:
@@ -223,7 +223,7 @@ def get_expression(adata: AnnData, counts: bool | None) -> tuple[AnnData, str]:
 
     ``X`` is taken if there is no layer of counts, or `counts` is False. It may be sparse.
     """
-    check_names(adata.var_names, "expression", kind="gene", size=adata.n_vars)
+    fill_names(adata.var_names, "expression", kind="gene", size=adata.n_vars)
     layer = adata.layers.get("counts")
     other_way = "counts=False (--log) takes X"
     if layer is None:
@@ -446,11 +446,11 @@ def suggest_names(X: pd.DataFrame | AnnData, Y: pd.DataFrame) -> str:
     )
 
 
-def check_expression(table: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnData, bool]:
+def read_expression(table: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnData, bool]:
     """Expression without spike-ins, and whether it is raw counts; all but logarithms is refused."""
     adata = table
     if isinstance(table, pd.DataFrame):
-        adata = AnnData(numbers(table, "expression").astype(float))
+        adata = AnnData(read_numbers(table, "expression").astype(float))
     spikes = adata.var_names.str.startswith("ERCC-")
     warn_left_out("ERCC spike-ins", adata.var_names[spikes])
     adata = adata[:, ~spikes]
@@ -509,9 +509,7 @@ def match_labels(labels: Any, Y: pd.DataFrame) -> pd.DataFrame:
     """Labels of the cells, NaN for cells without; a type without a family is its own."""
     table = read_table(labels, "labels")
     if not table.index.isin(Y.index).any():
-        change = suggest_change(
-            table.index, Y.index, "labels.index", "the names of the other tables"
-        )
+        change = suggest_change(table.index, Y.index, "labels.index", "outputs.index")
         raise ValueError(
             f"labels: no row has the name of a cell{change}; "
             f"{what_was_seen({'outputs': Y, 'labels': table})}"

@@ -8,14 +8,14 @@ from .curves import bottleneck_comparison as bottleneck_comparison
 from .curves import training_curves as training_curves
 from .dimensions import bibiplot as bibiplot
 from .dimensions import cell_maps as cell_maps
-from .dimensions import map_trust_panels as map_trust_panels
+from .dimensions import map_trust_subplots as map_trust_subplots
 from .dimensions import tsne_pair as tsne_pair
 from .genes import effect_map as effect_map
 from .genes import gene_selection_curve as gene_selection_curve
 from .genes import genes_curve as genes_curve
 from .genes import selection_frequencies as selection_frequencies
 from .latent import family_zoom as family_zoom
-from .latent import latent_panels as latent_panels
+from .latent import latent_subplots as latent_subplots
 from .latent import model_overview as model_overview
 from .models import accuracy_comparison as accuracy_comparison
 from .models import bottleneck_widths as bottleneck_widths

@@ -114,7 +114,7 @@ def color_by(record: Record, labels: pd.Series | pd.DataFrame) -> Record:
     >>> data = simulate_patchseq(n_cells=100, n_genes=60)
     >>> data.obs["donor"] = ["old", "young"] * 50
     >>> fit = fit_full(SparseReducedRankRegression(alpha=0.3), data)
-    >>> figure = plotting.latent_panels(plotting.color_by(fit, data.obs["donor"]))
+    >>> figure = plotting.latent_subplots(plotting.color_by(fit, data.obs["donor"]))
     """
     check_record("record", record)
     if isinstance(labels, pd.DataFrame):

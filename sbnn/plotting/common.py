@@ -40,7 +40,7 @@ FIGURE_WIDTH = 7.2  # inches, two columns of a journal
 MARGIN = 0.06  # inches
 HEADLINE_HEIGHT = 0.2  # inches
 RASTER_DPI = 200
-LABEL_LETTERS = 30  # of a line below a narrow panel
+LABEL_LETTERS = 30  # of a line below a narrow subplot
 NAMES_IN_FULL = 25  # longer lists are cut
 DASHES = (0, (3, 2))
 PUBLISHED_MARKER: dict[str, Any] = {  # a hollow diamond
@@ -167,7 +167,7 @@ def new_figure(height: float, dataset: str, topic: str = "") -> Figure:
     return figure
 
 
-def new_panels(
+def new_subplots(
     height: float,
     dataset: str,
     *,
@@ -176,7 +176,7 @@ def new_panels(
     topic: str = "",
     **options: Any,
 ) -> tuple[Figure, Any]:
-    """As `new_figure`, with panels."""
+    """As `new_figure`, with subplots."""
     figure = new_figure(height, dataset, topic)
     return figure, figure.subplots(n_rows, n_columns, **options)
 
@@ -362,10 +362,10 @@ def draw_headline(figure: FigureBase, text: str) -> None:
 
 
 def finish(figure: Figure, rows: Iterable[Iterable[Axes]] = ()) -> Figure:
-    """Fix the layout, with letters at the panels if there are several."""
-    panels = [ax for row in rows for ax in row]
-    if len(panels) > 1:
-        for ax, letter in zip(panels, ascii_lowercase, strict=False):
+    """Fix the layout, with letters at the subplots if there are several."""
+    subplots = [ax for row in rows for ax in row]
+    if len(subplots) > 1:
+        for ax, letter in zip(subplots, ascii_lowercase, strict=False):
             ax.annotate(
                 letter,
                 xy=(0, 1),

@@ -20,7 +20,7 @@ from sbnn.plotting.common import (
     legend_above,
     log_ticks,
     name_line,
-    new_panels,
+    new_subplots,
     with_style,
     write_plain_numbers,
 )
@@ -60,7 +60,7 @@ def training_curves(
     srrr : Record, optional
         Cross-validation of sparse reduced-rank regression.
     n_components : sequence of int
-        Bottleneck widths, one for each row of panels; those without a model are left out.
+        Bottleneck widths, one for each row of subplots; those without a model are left out.
     published : list of dict, optional
         Such as ``{"n_components": 2, "group_lasso": 0.1, "pretraining": True, "test_r2": 0.397}``,
         drawn as diamonds.
@@ -79,10 +79,10 @@ def training_curves(
     points_by_width = find_points_by_width(network, n_components, pretraining=True)
     n_rows = len(points_by_width)
     height = ROW_HEIGHT * n_rows
-    figure, panels = new_panels(
+    figure, subplots = new_subplots(
         height, network.dataset, n_rows=n_rows, n_columns=2, width_ratios=(2.6, 1), squeeze=False
     )
-    for (left, right), points in zip(panels, points_by_width.values(), strict=True):
+    for (left, right), points in zip(subplots, points_by_width.values(), strict=True):
         points.sort(key=lambda point: strength_of_lasso(network, point))
         colors = color_gradient(model_color(network), len(points))
         for point, color in zip(points, colors, strict=True):
@@ -99,7 +99,7 @@ def training_curves(
         right.set(yscale="log", xlim=(0, n_all))
         write_plain_numbers(right.yaxis)
         name_line(right, n_genes, f"{n_genes} genes")
-    return finish(figure, panels)
+    return finish(figure, subplots)
 
 
 def _draw_accuracy(ax, network, point, color, published):
@@ -242,10 +242,10 @@ def bottleneck_comparison(
     >>> ridge = results.load("saved_models/scala/cv_ridge.pickle.xz")
     >>> figure = plotting.bottleneck_comparison(network, srrr, ridge)
     """
-    figure, panels = new_panels(
+    figure, subplots = new_subplots(
         3.2, network.dataset, n_rows=1, n_columns=3, width_ratios=(1.1, 0.8, 1.1)
     )
-    by_genes, pretraining, regression = panels
+    by_genes, pretraining, regression = subplots
     points_by_width = find_points_by_width(
         network, n_components, group_lasso=group_lasso, pretraining=True
     )
@@ -274,14 +274,14 @@ def bottleneck_comparison(
         draw_epochs(regression, at_once, 0, label="d = 2, none frozen", color="black", alpha=0)
     mark_stages(regression, network, point)
     draw_levels(regression, srrr, network)
-    _draw_common_legend(figure, panels)
-    return finish(figure, [panels])
+    _draw_common_legend(figure, subplots)
+    return finish(figure, [subplots])
 
 
-def _draw_common_legend(figure, panels):
-    """Draw one legend below the panels, with a column for each of them."""
+def _draw_common_legend(figure, subplots):
+    """Draw one legend below the subplots, with a column for each of them."""
     columns = []
-    for ax, letter in zip(panels, ascii_lowercase, strict=False):
+    for ax, letter in zip(subplots, ascii_lowercase, strict=False):
         handles, labels = ax.get_legend_handles_labels()
         blank = Line2D([], [], ls="")
         columns.append([(blank, letter), *zip(handles, labels, strict=True)])

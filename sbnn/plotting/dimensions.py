@@ -17,7 +17,7 @@ from sbnn.plotting.common import (
     NAME_STYLE,
     add_colorbar,
     finish,
-    new_panels,
+    new_subplots,
     spread_apart,
     with_style,
 )
@@ -30,7 +30,7 @@ from sbnn.plotting.maps import (
     frame_map,
     map_coordinates,
     name_families,
-    panel_coordinates,
+    subplot_coordinates,
 )
 from sbnn.plotting.reading import model_title, number_and_noun, short_name
 from sbnn.results import Record
@@ -49,7 +49,7 @@ NAME_SPACING = 0.13  # of heights of names around a circle of radius 1
 ROOM_FOR_NAMES = 1.6  # end of the axes, in radii of the circle
 CIRCLE_LETTERS = 14  # of a name
 SHORTEST_LINE = 0.3  # in correlations
-MOST_LINES = 16  # in a panel
+MOST_LINES = 16  # in a subplot
 
 
 @with_style
@@ -76,8 +76,8 @@ def tsne_pair(record: Record, titles: tuple[str, str] = MEASUREMENTS) -> Figure:
     n_components, n_outputs = record.n_transcriptome, record.n_outputs
     genes_method = _tsne_method(n_components, "principal component")
     outputs_method = _tsne_method(n_outputs, "output")
-    by_genes = panel_coordinates(record.transcriptome, proportional=n_components > 2)
-    by_outputs = panel_coordinates(record.outputs, proportional=n_outputs > 2)
+    by_genes = subplot_coordinates(record.transcriptome, proportional=n_components > 2)
+    by_outputs = subplot_coordinates(record.outputs, proportional=n_outputs > 2)
     maps = {
         f"{genes_title}\n{genes_method}": by_genes,
         f"{outputs_title}\n{outputs_method}": by_outputs,
@@ -116,7 +116,7 @@ def cell_maps(maps: Mapping[str, np.ndarray], adata: AnnData) -> Figure:
 
     fitted_maps = {}
     for title, xy in maps.items():
-        fitted_maps[title] = panel_coordinates(xy, proportional=False)
+        fitted_maps[title] = subplot_coordinates(xy, proportional=False)
     data = as_paired(adata, check=False)
     return _draw_cell_maps(fitted_maps, Groups(data), data.name)
 
@@ -130,20 +130,22 @@ def _draw_cell_maps(maps, groups, dataset):
     if len(maps) == 1:  # has the size of one of two
         widths.append(widths[0])
     inches = min(FIGURE_WIDTH / sum(widths), HIGHEST_MAP)
-    figure, panels = new_panels(
+    figure, subplots = new_subplots(
         inches + 0.7, dataset, n_rows=1, n_columns=len(widths), width_ratios=widths
     )
     draw_legend(figure, groups.table, groups.title)
-    for ax in panels:
+    for ax in subplots:
         frame_map(ax)
     middles = [(low + high) / 2 for low, high in corners]
-    for ax, (title, xy), middle, width in zip(panels, maps.items(), middles, widths, strict=False):
+    for ax, (title, xy), middle, width in zip(
+        subplots, maps.items(), middles, widths, strict=False
+    ):
         ax.set_title(f"{title}{edge_text(xy)}")
         half = np.array([width, 1]) * height / 2
         (left, bottom), (right, top) = middle - half, middle + half
         ax.set(xlim=(left, right), ylim=(bottom, top))
-    finish(figure, [panels[: len(maps)]])
-    for ax, xy in zip(panels, maps.values(), strict=False):
+    finish(figure, [subplots[: len(maps)]])
+    for ax, xy in zip(subplots, maps.values(), strict=False):
         draw_cloud(ax, groups, xy)
     return figure
 
@@ -154,7 +156,7 @@ def _corners(xy):
 
 
 @with_style
-def map_trust_panels(record: Record, fit: Record | None = None) -> Figure:
+def map_trust_subplots(record: Record, fit: Record | None = None) -> Figure:
     """Maps coloured by held-out error and by variation over seeds.
 
     Parameters
@@ -173,12 +175,12 @@ def map_trust_panels(record: Record, fit: Record | None = None) -> Figure:
     --------
     >>> from sbnn import plotting, results
     >>> trust = results.load("saved_models/scala/map_trust.pickle.xz")
-    >>> figure = plotting.map_trust_panels(trust)
+    >>> figure = plotting.map_trust_subplots(trust)
     """
-    figure, (left, right) = new_panels(2.8, record.dataset, n_rows=1, n_columns=2)
+    figure, (left, right) = new_subplots(2.8, record.dataset, n_rows=1, n_columns=2)
     n_components = record.latent.shape[1]
     if n_components <= 2:
-        xy = panel_coordinates(record.latent, proportional=False)
+        xy = subplot_coordinates(record.latent, proportional=False)
     elif fit is not None:
         xy = map_coordinates(fit)
     else:
@@ -262,8 +264,8 @@ def bibiplot(record: Record) -> Figure:
     from_outputs = scale(outputs @ coefficients)
 
     groups = Groups(record)
-    figure, panels = new_panels(FIGURE_WIDTH / 2 + 0.6, record.dataset, n_rows=1, n_columns=2)
-    left, right = panels
+    figure, subplots = new_subplots(FIGURE_WIDTH / 2 + 0.6, record.dataset, n_rows=1, n_columns=2)
+    left, right = subplots
     draw_legend(figure, groups.table, groups.title)
     # correlations, as all columns are scaled
     gene_lines = longest_lines(record.kept_genes, genes.T @ latents / len(latents))
@@ -274,7 +276,7 @@ def bibiplot(record: Record) -> Figure:
     left.set_title(f"{len(gene_lines)} of {n_genes} genes drawn, circle: r = 1")
     n_outputs = len(record.feature_names)
     right.set_title(f"{len(output_lines)} of {n_outputs} outputs drawn, circle: r = 1")
-    finish(figure, [panels])
+    finish(figure, [subplots])
     _draw_lines(left, gene_lines, fontstyle="italic")
     _draw_lines(right, output_lines, fontstyle="normal")
     return figure
@@ -282,7 +284,7 @@ def bibiplot(record: Record) -> Figure:
 
 def _draw_circle(ax, groups, xy, source):
     """Draw cells, and the circle of perfect correlation."""
-    # all cells, but the circle is a third of the panel at least; others are drawn at its edge
+    # all cells, but the circle is a third of the subplot at least; others are drawn at its edge
     farthest = min(np.abs(xy).max(), 3 * CIRCLE_RADIUS)
     limit = 1.05 * max(farthest, ROOM_FOR_NAMES * CIRCLE_RADIUS)
     xy = xy.clip(-limit, limit)

@@ -21,7 +21,7 @@ from sbnn.plotting.common import (
     finish,
     name_rows,
     new_figure,
-    new_panels,
+    new_subplots,
     with_style,
 )
 from sbnn.plotting.maps import (
@@ -61,7 +61,7 @@ PUBLISHED_FEATURES = (
 MAP_ROWS, MAP_COLUMNS = 2, 3
 N_MAPS = MAP_ROWS * MAP_COLUMNS  # small ones, on either side of the cells
 MODEL_HEIGHT, ZOOM_HEIGHT, LEGEND_HEIGHT = 2.6, 2.8, 0.5  # inches
-PANEL_TITLE_LETTERS = 17
+SUBPLOT_TITLE_LETTERS = 17
 ZOOMED_OUTPUTS = ("Tau", "Rebound")  # of the published figure
 ZOOMED_TYPES = 5  # most frequent types of the family, which have a colour of their own
 OTHERS = "others"
@@ -75,7 +75,7 @@ Score = Record | tuple[Record, dict[str, Any]] | None
 
 
 @with_style
-def latent_panels(
+def latent_subplots(
     top: Record,
     bottom: Record | None = None,
     scores: Sequence[Score] | None = None,
@@ -100,7 +100,7 @@ def latent_panels(
     --------
     >>> from sbnn import plotting, results
     >>> fit = results.load("saved_models/scala/fit_distilled_2d.pickle.xz")
-    >>> figure = plotting.latent_panels(fit)
+    >>> figure = plotting.latent_subplots(fit)
     """
     figure, _, cell_maps = _draw_fits(top, bottom, scores)
     return _finish_with_cells(figure, cell_maps)
@@ -146,7 +146,7 @@ def _draw_fit(part, letter, fit, score):
     n_genes = len(fit.kept_genes)
     left.suptitle(f"{len(genes)} of {n_genes} predicted genes", fontsize=7)
     expression = fit.predicted_expression[:, genes]
-    gene_names = [short_name(name, PANEL_TITLE_LETTERS) for name in fit.kept_genes[genes]]
+    gene_names = [short_name(name, SUBPLOT_TITLE_LETTERS) for name in fit.kept_genes[genes]]
     _draw_small_maps(left, triangles, expression, titles=gene_names, fontstyle="italic")
     outputs = preferred_order(fit.feature_names, PUBLISHED_FEATURES, fit.train_feature_r2)
     outputs = outputs[:N_MAPS]
@@ -155,7 +155,7 @@ def _draw_fit(part, letter, fit, score):
     for output in outputs:
         name = short_name(fit.feature_names[output], 12)
         title = f"{name} {number_text(r2[output])}"
-        output_names.append(short_name(title, PANEL_TITLE_LETTERS))
+        output_names.append(short_name(title, SUBPLOT_TITLE_LETTERS))
     predictions = fit.predictions[:, outputs]
     _draw_small_maps(right, triangles, predictions, titles=output_names)
     ax = middle.subplots()
@@ -168,13 +168,13 @@ def _draw_fit(part, letter, fit, score):
 
 def _draw_small_maps(part, triangles, predictions, titles, fontstyle="normal"):
     """Draw predictions, (n_cells, at most 6), with a title each."""
-    panels = part.subplots(MAP_ROWS, MAP_COLUMNS)
-    for ax in panels.flat:
+    subplots = part.subplots(MAP_ROWS, MAP_COLUMNS)
+    for ax in subplots.flat:
         frame_map(ax)
-    for ax, title, predicted in zip(panels.flat, titles, predictions.T, strict=False):
+    for ax, title, predicted in zip(subplots.flat, titles, predictions.T, strict=False):
         draw_map(ax, triangles, predicted)
         ax.set_title(title, fontsize=6, pad=2, fontstyle=fontstyle)
-    draw_colorbar(part, ax=panels)
+    draw_colorbar(part, ax=subplots)
 
 
 def fit_accuracy(fit: Record, score: Score) -> tuple[str, float, np.ndarray]:
@@ -211,7 +211,7 @@ def family_zoom(
 ) -> Figure:
     """Latent space of one or two models, and one family of cells of the lower model enlarged.
 
-    Large panels show the cells by type, a marker gene (with the name of the family or the highest
+    Large subplots show the cells by type, a marker gene (with the name of the family or the highest
     mean prediction), and two outputs ("Tau" and "Rebound", or those that vary most).
 
     Parameters
@@ -221,7 +221,7 @@ def family_zoom(
     family : str
         The most frequent family is enlarged if no cell has this one.
     scores : sequence of Record, (Record, dict) or None, optional
-        As in `latent_panels`.
+        As in `latent_subplots`.
 
     Returns
     -------
@@ -258,8 +258,8 @@ def family_zoom(
     draw_legend(below, table, f"types of {family_name}{numbers} (cells)")
     score = scores[-1] if scores else None
     predictions = _zoomed_predictions(record, score, family=family, in_family=in_family)
-    cells, *panels = below.subplots(1, 1 + len(predictions))
-    for ax in (cells, *panels):
+    cells, *subplots = below.subplots(1, 1 + len(predictions))
+    for ax in (cells, *subplots):
         frame_map(ax)
         ax.set(xlim=(x, x + side), ylim=(y, y + side), anchor="S")
         ax.spines[:].set(visible=True, lw=0.7, ls=DASHES, ec="0.3")
@@ -268,12 +268,12 @@ def family_zoom(
     n_shown = (in_family & in_square).sum()
     cells.set_title(f"{n_shown} of {n_cells} cells")
     triangles = map_triangles(xy)
-    for ax, (title, predicted) in zip(panels, predictions.items(), strict=True):
+    for ax, (title, predicted) in zip(subplots, predictions.items(), strict=True):
         limits = np.quantile(predicted[in_square], [0.02, 0.98])
         draw_map(ax, triangles, predicted, limits=limits)
         ax.set_title(title)
         draw_colorbar(below, limits, ax=ax, ticks=MaxNLocator(4))
-    panels[0].title.set_fontstyle("italic")
+    subplots[0].title.set_fontstyle("italic")
     _finish_with_cells(figure, cell_maps)
     name_groups(cells, xy[in_family], types, names=table.index.drop(OTHERS, errors="ignore"))
     frame = Rectangle(corner, side, side, fill=False, clip_on=False, lw=0.7, ls=DASHES, ec="0.3")
@@ -354,10 +354,10 @@ def model_overview(
     >>> folds = results.load("saved_models/scala/cv_distilled.pickle.xz")
     >>> figure = plotting.model_overview(fit, folds=folds)
     """
-    figure, panels = new_panels(
+    figure, subplots = new_subplots(
         OVERVIEW_HEIGHT, record.dataset, n_rows=1, n_columns=5, width_ratios=OVERVIEW_WIDTHS
     )
-    genes, encoder, ax, decoder, outputs = panels
+    genes, encoder, ax, decoder, outputs = subplots
     n_units = record.latent.shape[1]
     score = None if folds is None else (folds, {"n_components": n_units})
     measure, _, r2 = fit_accuracy(record, score)

@@ -25,18 +25,18 @@ MOST_SHAPES = 5000
 COLOR_LEVELS = 64  # of a map
 PREDICTION_LIMITS = (-2.0, 2.0)  # z-scores, the same for all maps
 TAIL_FRACTION = 0.005  # of the cells on each side, beyond the usual range
-#: Distance of ordinary cells, and of cells at the edge, from the middle of a panel of length 1.
+#: Distance of ordinary cells, and of cells at the edge, from the middle of a subplot of length 1.
 ORDINARY, AT_EDGE = 0.47, 0.49
 STRETCH = 2.8  # sides of triangles over empty space, in units of the spacing
 
 
 def map_coordinates(record: Record) -> np.ndarray:
-    """`panel_coordinates` of a fit."""
+    """`subplot_coordinates` of a fit."""
     # units of latent dimensions are arbitrary
-    return panel_coordinates(record.embedding, proportional=record.latent.shape[1] > 2)
+    return subplot_coordinates(record.embedding, proportional=record.latent.shape[1] > 2)
 
 
-def panel_coordinates(xy: Any, proportional: bool) -> np.ndarray:
+def subplot_coordinates(xy: Any, proportional: bool) -> np.ndarray:
     """Coordinates in a square from 0 to 1.
 
     An axis holds all cells, but is at most three times as long as the range of all but the last
@@ -62,7 +62,7 @@ def panel_coordinates(xy: Any, proportional: bool) -> np.ndarray:
 
 
 def edge_text(xy: np.ndarray) -> str:
-    """How many cells `panel_coordinates` has placed at the edge, such as " (2 at the edge)"."""
+    """How many cells `subplot_coordinates` has placed at the edge, such as " (2 at the edge)"."""
     is_at_edge = np.abs(xy - 0.5) > (ORDINARY + AT_EDGE) / 2
     n_cells = is_at_edge.any(axis=1).sum()
     return f" ({n_cells} at the edge)" if n_cells else ""
@@ -78,7 +78,7 @@ def draw_cells(ax: Axes, xy: np.ndarray, colors: np.ndarray) -> None:
 
 
 def frame_map(ax: Axes) -> None:
-    """Prepare a panel for a map."""
+    """Prepare a subplot for a map."""
     ax.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], aspect="equal")
     ax.spines[:].set_visible(False)
 

@@ -21,7 +21,7 @@ from sbnn.plotting.common import (
     name_columns,
     name_rows,
     new_figure,
-    new_panels,
+    new_subplots,
     with_style,
 )
 from sbnn.plotting.reading import (
@@ -87,7 +87,7 @@ def accuracy_comparison(
         if sum(difference is not None for difference in differences) > 1:
             compared[reference] = differences
     height = 0.85 + ACCURACY_ROW * len(models)
-    figure, [panels] = new_panels(
+    figure, [subplots] = new_subplots(
         height,
         records[0].dataset,
         n_rows=1,
@@ -95,7 +95,7 @@ def accuracy_comparison(
         sharey=True,
         squeeze=False,
     )
-    ax = panels[0]
+    ax = subplots[0]
     names = []
     for y, (name, (record, point)) in enumerate(chosen.items()):
         size = number_and_noun(record.n_genes(point), "gene")
@@ -107,10 +107,10 @@ def accuracy_comparison(
     ax.xaxis.set_major_locator(MaxNLocator(6))
     settings = f"{folds_text(*records)}{scaling_text(*records)}"
     ax.set_xlabel(f"test R² (dots: folds)\n{settings}")
-    for beside, (reference, differences) in zip(panels[1:], compared.items(), strict=True):
+    for beside, (reference, differences) in zip(subplots[1:], compared.items(), strict=True):
         _draw_model_differences(beside, differences, records, reference)
         _limit_r2(beside)
-    return finish(figure, [panels])
+    return finish(figure, [subplots])
 
 
 def _compare_with(reference, models):
@@ -155,7 +155,7 @@ def bottleneck_widths(networks: Mapping[str, tuple[Record, dict]]) -> Figure:
     >>> figure = plotting.bottleneck_widths({"distilled": (distilled, {})})
     """
     first, *_ = networks.values()
-    figure, ax = new_panels(2.4, first[0].dataset)
+    figure, ax = new_subplots(2.4, first[0].dataset)
     _draw_width_accuracy(ax, networks)
     return finish(figure)
 
@@ -183,7 +183,7 @@ def output_accuracy(models: Mapping[str, Record | tuple[Record, dict]]) -> Figur
     """
     first, *_ = models.values()
     record, _ = choose_model(first, MOST_GENES_COMPARED)
-    figure, ax = new_panels(2.5, record.dataset)
+    figure, ax = new_subplots(2.5, record.dataset)
     _draw_output_accuracy(ax, models)
     legend_above(ax)
     n_outputs = len(ax.get_yticks())

@@ -21,8 +21,8 @@ NOTEBOOKS = {
     "07": ("grn_350", "simulated_grn"),
     "08": ("own_data/simulated",),
 }
-#: Names of studies in the table of the data sets.
-STUDIES = ("sbnn", "ephys_types", "mechanism_shift", "dynamics")
+#: Names of systems in the table of the data sets.
+SYSTEMS = ("sbnn", "ephys_types", "mechanism_shift", "dynamics")
 
 
 class Run(NamedTuple):
@@ -37,7 +37,7 @@ class Run(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a study shows of its records."""
+    """What a system shows of its records."""
 
     overview: Callable[[str | Path], dict]
     read: Callable[[str | Path], dict]
@@ -88,13 +88,13 @@ def add_reproduce(commands: argparse._SubParsersAction) -> None:
 
 def add_report(commands: argparse._SubParsersAction) -> None:
     """Add `sbnn report` to a parser."""
-    summary = "Print the tables of a data set, a study or a folder of `sbnn fit`, or an overview."
+    summary = "Print the tables of a data set, a system or a folder of `sbnn fit`, or an overview."
     command = _add_command(commands, report, summary)
     command.add_argument(
         "results",
         nargs="?",
         default="all",
-        help=f"name of a data set; {', '.join(STUDIES)}; folder of `sbnn fit`; or all (default)",
+        help=f"name of a data set; {', '.join(SYSTEMS)}; folder of `sbnn fit`; or all (default)",
     )
 
 
@@ -131,7 +131,7 @@ def reproduce(
 
 
 def list_runs() -> list[Run]:
-    """Every notebook on every data set of its study, and the figures of committed results."""
+    """Every notebook on every data set of its system, and the figures of committed results."""
     from sbnn.data.datasets import list_datasets
 
     table = list_datasets()
@@ -140,8 +140,8 @@ def list_runs() -> list[Run]:
     for notebook, committed in NOTEBOOKS.items():
         names = ["auto", *committed]
         if notebook != "figures":  # which need results
-            same_study = table["study"] == table["study"].get(committed[0])
-            names.extend(name for name in table.index[same_study] if name not in committed)
+            same_system = table["system"] == table["system"].get(committed[0])
+            names.extend(name for name in table.index[same_system] if name not in committed)
         for name in names:
             needed = "scala" if name == "auto" else name
             run = Run(
@@ -205,27 +205,27 @@ def _run(notebook, name, *, figures, fast, fresh):
 
 
 def report(*, results: str) -> None:
-    """Print the tables of a data set, a study or a folder of `sbnn fit`, or an overview of all."""
+    """Print the tables of a data set, a system or a folder of `sbnn fit`, or an overview of all."""
     from sbnn.data.datasets import DATASETS
 
-    if results in ("all", *STUDIES):
-        for study in STUDIES if results == "all" else [results]:
-            print_tables(study_report(study).overview("saved_models"))
+    if results in ("all", *SYSTEMS):
+        for system in SYSTEMS if results == "all" else [results]:
+            print_tables(system_report(system).overview("saved_models"))
         return
-    folder, study = Path(results), "sbnn"
+    folder, system = Path(results), "sbnn"
     if results in DATASETS.index:
-        folder, study = Path("saved_models", results), DATASETS["study"][results]
-    tables_of_study = study_report(study)
-    print_tables(tables_of_study.tables(tables_of_study.read(folder)))
+        folder, system = Path("saved_models", results), DATASETS["system"][results]
+    tables_of_system = system_report(system)
+    print_tables(tables_of_system.tables(tables_of_system.read(folder)))
 
 
-def study_report(study: str) -> Report:
-    """Report of a study by its name in the table of the data sets; it alone is imported."""
-    if study == "ephys_types":
+def system_report(system: str) -> Report:
+    """Report of a system by its name in the table of the data sets; it alone is imported."""
+    if system == "ephys_types":
         from sbnn.ephys_types.report import read_types_records, types_overview, types_tables
 
         return Report(overview=types_overview, read=read_types_records, tables=types_tables)
-    if study == "mechanism_shift":
+    if system == "mechanism_shift":
         from sbnn.mechanism_shift.report import (
             read_screens_records,
             screens_overview,
@@ -233,7 +233,7 @@ def study_report(study: str) -> Report:
         )
 
         return Report(overview=screens_overview, read=read_screens_records, tables=screens_tables)
-    if study == "dynamics":
+    if system == "dynamics":
         from sbnn.dynamics.report import dynamics_overview, dynamics_tables, read_dynamics_records
 
         return Report(

@@ -147,7 +147,7 @@ def true_genes(fit: Record) -> np.ndarray | None:
 def draw_maps_of_fits(records: Mapping[str, Record], *names: str) -> Figure:
     """Draw the maps of one or two fits, with the test R2 of their models."""
     fits = [records[name] for name in names]
-    return plotting.latent_panels(
+    return plotting.latent_subplots(
         top=fits[0],
         bottom=fits[1] if len(fits) > 1 else None,
         scores=[find_cross_validation(records, name) for name in names],
@@ -282,7 +282,7 @@ def draw_effects(records: Mapping[str, Record]) -> Figure | None:
 
 def draw_map_trust(records: Mapping[str, Record]) -> Figure:
     """Errors of held-out cells, and how far they move on the maps of other seeds."""
-    return plotting.map_trust_panels(records["map_trust"], fit=records["fit_distilled_2d"])
+    return plotting.map_trust_subplots(records["map_trust"], fit=records["fit_distilled_2d"])
 
 
 def draw_genes_curve(records: Mapping[str, Record]) -> Figure:

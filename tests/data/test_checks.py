@@ -19,7 +19,7 @@ from sbnn import (
 )
 from sbnn.data import checks
 from sbnn.data import colors as colors_of_types
-from sbnn.data.counts import check_counts, check_logarithms, normalize_library_size
+from sbnn.data.counts import check_logarithms, convert_counts, normalize_library_size
 from sbnn.data.preprocessing import select_genes
 from sbnn.dynamics.data import trajectories
 from sbnn.evaluation.folds import grouped_folds
@@ -35,13 +35,13 @@ NUMBERS_OF_CELLS = np.eye(20, 3)
 
 
 def test_missing_names_are_numbered():
-    assert checks.check_names(None, "genes", kind="gene", size=2).tolist() == ["gene_0", "gene_1"]
+    assert checks.fill_names(None, "genes", kind="gene", size=2).tolist() == ["gene_0", "gene_1"]
 
 
 @pytest.mark.parametrize("names", [{"a", "b"}, np.array([["a"], ["b"]]), pd.DataFrame({"a": [1]})])
 def test_names_are_in_order_and_one_for_each(names):
     with pytest.raises(TypeError, match="genes: expected a list .* of gene names"):
-        checks.check_names(names, "genes", kind="gene", size=2)
+        checks.fill_names(names, "genes", kind="gene", size=2)
 
 
 # --- labels
@@ -113,13 +113,13 @@ def test_names_of_cells_of_two_levels_become_text(labels):
 
 def test_groups_become_text():
     groups = pd.Series([1, " b", "c"], CELLS)
-    assert checks.check_groups(groups, TABLE, "groups").tolist() == ["1", "b", "c"]
+    assert checks.match_groups(groups, TABLE, "groups").tolist() == ["1", "b", "c"]
 
 
 def test_marks_of_missing_labels_are_no_groups(incomplete):
     groups = incomplete["type"]
     with pytest.raises(ValueError, match="unknown for cells at positions 2"):
-        checks.check_groups(groups.to_numpy(), TABLE, "groups")
+        checks.match_groups(groups.to_numpy(), TABLE, "groups")
     with pytest.raises(ValueError, match="none of them missing"):
         grouped_folds(groups, 2)
 
@@ -159,19 +159,19 @@ def test_colours_do_not_depend_on_the_order_of_cells():
 
 
 def test_counts_are_whole_numbers_in_the_shape_of_x():
-    counts = check_counts(sparse.coo_array([[0.0, 2.0**31 - 1]]), (1, 2))
+    counts = convert_counts(sparse.coo_array([[0.0, 2.0**31 - 1]]), (1, 2))
     assert counts.dtype == np.int64
     assert counts.sum() == 2**31 - 1
 
 
 def test_counts_may_have_another_order_of_bytes():
-    counts = check_counts(np.eye(3, 2, dtype=">i4"), (3, 2))
+    counts = convert_counts(np.eye(3, 2, dtype=">i4"), (3, 2))
     assert sparse.csr_array(counts).sum() == 2
 
 
 @pytest.mark.filterwarnings("error")
 def test_counts_may_be_of_half_precision():
-    assert check_counts(np.eye(3, 2, dtype=np.float16), (3, 2)).dtype == np.int64
+    assert convert_counts(np.eye(3, 2, dtype=np.float16), (3, 2)).dtype == np.int64
 
 
 @pytest.mark.parametrize(
@@ -341,10 +341,10 @@ LABELS = pd.DataFrame({"type": list("abc")}, CELLS)
 @pytest.mark.parametrize(
     ("check", "arguments", "message"),
     [
-        (checks.check_names, [["a"], "genes", "gene", 2], "genes: expected 2 gene names"),
-        (checks.check_names, [["a", ""], "genes", "gene", 2], "repeated gene names: ''"),
-        (checks.check_names, [["a", None], "genes", "gene", 2], "repeated gene names: ''"),
-        (checks.check_names, [["1", 1], "genes", "gene", 2], "repeated gene names: '1'"),
+        (checks.fill_names, [["a"], "genes", "gene", 2], "genes: expected 2 gene names"),
+        (checks.fill_names, [["a", ""], "genes", "gene", 2], "repeated gene names: ''"),
+        (checks.fill_names, [["a", None], "genes", "gene", 2], "repeated gene names: ''"),
+        (checks.fill_names, [["1", 1], "genes", "gene", 2], "repeated gene names: '1'"),
         (checks.order_labels, [LABELS[:2], CELLS], "labels: .*unmatched: c"),
         (checks.order_labels, [LABELS.iloc[[0, 0, 1, 2]], CELLS], "labels: expected one row"),
         (
@@ -353,29 +353,29 @@ LABELS = pd.DataFrame({"type": list("abc")}, CELLS)
             "labels: columns that appear more than once: type",
         ),
         (
-            checks.check_groups,
+            checks.match_groups,
             [pd.Series([1, "b", "unknown"], CELLS), TABLE, "groups"],
             "groups: unknown for cells c;",
         ),
         (
-            checks.check_groups,
+            checks.match_groups,
             [pd.Series([1, "b", None], CELLS), TABLE, "groups"],
             "groups: unknown for cells c;",
         ),
         (
-            checks.check_groups,
+            checks.match_groups,
             [pd.Series(1, CELLS[::-1]), TABLE, "groups"],
             "groups: .* in the same order",
         ),
         (
-            checks.check_groups,
+            checks.match_groups,
             [pd.Series(1, CELLS[:2]), TABLE, "groups"],
             "groups: expected one for each cell",
         ),
-        (check_counts, [[[2.5]], (1, 1)], "counts: "),
-        (check_counts, [[[-1]], (1, 1)], "counts: "),
-        (check_counts, [[[np.nan]], (1, 1)], "counts: "),
-        (check_counts, [[[2.0**31]], (1, 1)], "counts: "),
+        (convert_counts, [[[2.5]], (1, 1)], "counts: "),
+        (convert_counts, [[[-1]], (1, 1)], "counts: "),
+        (convert_counts, [[[np.nan]], (1, 1)], "counts: "),
+        (convert_counts, [[[2.0**31]], (1, 1)], "counts: "),
         (
             checks.check_in_order,
             [pd.DataFrame(index=NUMBERS), pd.Series(1, NUMBERS[::-1]), "Y"],

@@ -109,7 +109,7 @@ def test_the_default_is_the_real_data_set_if_it_is_intact(small_scala, capsys):
 
 
 def test_elsewhere_the_default_is_simulated_with_the_reason(alone, capsys):
-    simulated = [default_dataset(study=study) for study in datasets.DATASETS["study"].unique()]
+    simulated = [default_dataset(system=system) for system in datasets.DATASETS["system"].unique()]
     assert simulated == ["simulated", "simulated_ephys", "simulated_screen", "simulated_grn"]
     lines = capsys.readouterr().out.splitlines()
     for line, file in zip(lines, ("gene_counts.csv", "Lee", "response", "rate"), strict=True):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sbnn.data.counts import read_count_table, verify_library_size
+from sbnn.data.counts import confirm_library_size, read_count_table
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
 
 FORMATS = [np.asarray, sparse.csr_array, pd.DataFrame]
@@ -132,8 +132,8 @@ def test_a_library_size_holds_for_expression_made_with_it(convert, data):
     fractions = data.counts / data.counts.sum(axis=1, keepdims=True)
     X = np.log2(fractions * 5000 + 1)
     counts = convert(data.counts)
-    assert verify_library_size(X, counts, 5000) == 5000
-    assert verify_library_size(X[::2], counts[::2], 5000) == 5000
+    assert confirm_library_size(X, counts, 5000) == 5000
+    assert confirm_library_size(X[::2], counts[::2], 5000) == 5000
 
 
 # --- counts as they are stored

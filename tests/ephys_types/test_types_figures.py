@@ -18,10 +18,10 @@ def test_the_majority_class_is_not_drawn():
     assert [ax.get_xlabel().split(" (")[0] for ax in axes[::2]] == ["macro-F1", "accuracy"]
 
 
-@pytest.mark.parametrize(("panel", "metric"), [(0, "macro_f1"), (2, "accuracy")])
+@pytest.mark.parametrize(("subplot", "metric"), [(0, "macro_f1"), (2, "accuracy")])
 @pytest.mark.parametrize(("row", "name"), [(0, "lightgbm"), (1, "bilstm")])
-def test_scores_are_means_with_sd_over_folds(panel, metric, row, name):
-    ax = axes_of("model_scores")[panel]
+def test_scores_are_means_with_sd_over_folds(subplot, metric, row, name):
+    ax = axes_of("model_scores")[subplot]
     scores = CLASSIFIERS[name].values[metric][:, 0]
     [bars] = error_bars(ax.containers[row])
     assert_allclose(bars, [scores.mean(), row, scores.std(ddof=1), 0], atol=1e-12)
@@ -36,9 +36,9 @@ def test_differences_from_lightgbm_have_intervals():
     assert_allclose(error_bars(bilstm), [expected], atol=1e-12)
 
 
-@pytest.mark.parametrize(("panel", "score"), [(0, 0.669), (2, 0.78)])
-def test_published_scores_are_diamonds(panel, score):
-    ax = axes_of("model_scores")[panel]
+@pytest.mark.parametrize(("subplot", "score"), [(0, 0.669), (2, 0.78)])
+def test_published_scores_are_diamonds(subplot, score):
+    ax = axes_of("model_scores")[subplot]
     [diamond] = lines_of(ax, marker="D")
     assert diamond.get_xydata().tolist() == [[score, 1]]
     assert colors_of([diamond]) == COLORS[1:]
@@ -51,9 +51,9 @@ def test_attention_is_sorted_by_rise_if_shuffled():
     assert_allclose(attention.loc[list("fghij")], FAMILIES.attention.T)
 
 
-@pytest.mark.parametrize(("panel", "change"), [(1, "shuffled"), (2, "left out")])
-def test_bars_are_means_and_dots_are_folds(panel, change):
-    ax = axes_of("importance_of_families")[panel]
+@pytest.mark.parametrize(("subplot", "change"), [(1, "shuffled"), (2, "left out")])
+def test_bars_are_means_and_dots_are_folds(subplot, change):
+    ax = axes_of("importance_of_families")[subplot]
     rises = FAMILIES.values[f"{change.replace(' ', '_')}_log_loss"][:, [3, 0, 4, 1, 2]]
     assert ax.get_title() == f"{change} (bars: means, dots: folds)"
     assert_allclose([bar.get_width() for bar in ax.patches], rises.mean(axis=0))

@@ -17,7 +17,7 @@ from sbnn import (
     paper_folds,
     stability_selection,
 )
-from sbnn.evaluation.folds import check_folds, held_out_means
+from sbnn.evaluation.folds import held_out_means, make_folds
 from sbnn.results import Record
 
 GROUPS = st.lists(st.integers(0, 7), min_size=5, max_size=60)
@@ -34,7 +34,7 @@ def test_paper_folds_are_the_published_ones():
 
 
 def test_a_number_of_folds_means_paper_folds():
-    equal(check_folds(np.int64(10), 30), paper_folds(30, 10, 42))
+    equal(make_folds(np.int64(10), 30), paper_folds(30, 10, 42))
 
 
 @settings(max_examples=40)
@@ -84,7 +84,7 @@ NOT_FOLDS = "folds: .*expected a number, a splitter that needs no types or group
 
 def check_four(folds):
     """As folds of four cells."""
-    return check_folds(folds, 4)
+    return make_folds(folds, 4)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_preselect_is_a_number_of_genes(preselect, data):
 
 def test_folds_may_share_training_cells_and_skip_cells():
     pairs = [([0, 1, 1], [2]), ([0, 1], [3])]
-    equal(check_folds(pairs, 5), pairs)
+    equal(make_folds(pairs, 5), pairs)
 
 
 def test_held_out_predictions_of_several_folds_are_averaged():

@@ -140,7 +140,7 @@ def test_the_penalty_of_sams_vae_is_a_divergence(logit, of_gates, probability):
 
 def test_differences_from_the_default_are_of_the_same_screens():
     """Principal components have no likelihood."""
-    of_latents, _, of_likelihoods = axes_of("recovery_panels")[4:7]
+    of_latents, _, of_likelihoods = axes_of("recovery_subplots")[4:7]
     drawn = [error_bars(container)[0, :2] for container in of_latents.containers]
     assert drawn == [pytest.approx(row, abs=1e-9) for row in ([-0.5, 0], [-0.3, 1], [0, 2])]
     rows = [error_bars(container)[0, 1] for container in of_likelihoods.containers]

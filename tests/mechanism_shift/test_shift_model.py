@@ -18,7 +18,7 @@ from sbnn.mechanism_shift import (
     simulate_perturbations,
 )
 from sbnn.mechanism_shift.accuracy import align_with_truth, recovery_scores
-from sbnn.mechanism_shift.data import check_screen_counts
+from sbnn.mechanism_shift.data import read_screen_counts
 from sbnn.mechanism_shift.graph import pivot_graph
 from sbnn.mechanism_shift.training import OneCycleTraining
 
@@ -45,7 +45,7 @@ def tiny_network(few):
 def as_counts(X):
     """Whole positive numbers in the order of these, as scikit-learn tests with any."""
     numbers = check_array(X, dtype=float)
-    return check_screen_counts(np.rint(np.abs(numbers) * 10) + 1)
+    return read_screen_counts(np.rint(np.abs(numbers) * 10) + 1)
 
 
 NOT_COUNTS = (
@@ -68,7 +68,7 @@ EXEMPT = {
 # one of the checks fits to cells that are all the same
 @pytest.mark.filterwarnings("ignore:invalid value encountered in divide")
 def test_grammar(estimator, check, monkeypatch):
-    monkeypatch.setattr("sbnn.mechanism_shift.model.check_screen_counts", as_counts)
+    monkeypatch.setattr("sbnn.mechanism_shift.model.read_screen_counts", as_counts)
     check(estimator)
 
 

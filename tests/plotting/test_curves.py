@@ -28,15 +28,15 @@ def epoch_lines(ax):
     return [line for line in ax.lines if len(line.get_xdata()) == 7]
 
 
-#: Of widths 2 and 64: panel, grid points, and published R2 of the second of these points.
+#: Of widths 2 and 64: subplot, grid points, and published R2 of the second of these points.
 widths = pytest.mark.parametrize(
-    ("panel", "points", "published"), [(0, [0, 1], 0.25), (2, [3, 4], 0.15)]
+    ("subplot", "points", "published"), [(0, [0, 1], 0.25), (2, [3, 4], 0.15)]
 )
 
 
 @widths
-def test_curves_are_mean_r2_with_sd(panel, points, published):
-    ax = axes_of("training_curves")[panel]
+def test_curves_are_mean_r2_with_sd(subplot, points, published):
+    ax = axes_of("training_curves")[subplot]
     means = [history(point) for point in points]
     assert_allclose(heights(epoch_lines(ax)), means)
     expected = np.add.outer([-0.1, 0.1], means).swapaxes(0, 1)
@@ -44,15 +44,15 @@ def test_curves_are_mean_r2_with_sd(panel, points, published):
 
 
 @widths
-def test_curves_are_named_by_strength(panel, points, published):
-    label = labels_of(epoch_lines(axes_of("training_curves")[panel]))[1]
+def test_curves_are_named_by_strength(subplot, points, published):
+    label = labels_of(epoch_lines(axes_of("training_curves")[subplot]))[1]
     r2 = NETWORK.test_r2[1, points[1]]
     assert label == f"λ = 0.1: {r2:.3f} ± 0.100 (◇ published {published:.3f})"
 
 
 @widths
-def test_published_r2_stands_at_last_epoch(panel, points, published):
-    ax = axes_of("training_curves")[panel]
+def test_published_r2_stands_at_last_epoch(subplot, points, published):
+    ax = axes_of("training_curves")[subplot]
     [diamond] = lines_of(ax, marker="D")
     assert diamond.get_xydata().tolist() == [[7, published]]
     assert colors_of([diamond]) == colors_of(epoch_lines(ax))[1:]
@@ -66,11 +66,11 @@ def test_stronger_penalties_are_paler():
 
 
 @pytest.mark.parametrize(
-    ("figure", "panel"),
+    ("figure", "subplot"),
     [("training_curves", 0), ("training_curves", 2), ("bottleneck_comparison", 2)],
 )
-def test_linear_models_of_as_many_genes_are_levels(figure, panel):
-    lines = axes_of(figure)[panel].lines
+def test_linear_models_of_as_many_genes_are_levels(figure, subplot):
+    lines = axes_of(figure)[subplot].lines
     levels = [line for line in lines if line.get_label().startswith("sRRR")]
     assert_allclose(heights(levels), np.transpose([LINEAR_R2, LINEAR_R2]))
     assert labels_of(levels) == LINEAR_LABELS

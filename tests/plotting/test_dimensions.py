@@ -11,7 +11,7 @@ from sklearn.linear_model import LinearRegression
 
 from sbnn import plotting
 from sbnn.plotting.dimensions import longest_lines, name_places
-from sbnn.plotting.maps import panel_coordinates
+from sbnn.plotting.maps import subplot_coordinates
 
 FAMILIES = {"A": "A", "B": "B", "C": "C"}
 FAMILY = NARROW.labels["family"]
@@ -19,7 +19,7 @@ CELL_COLORS = NARROW.labels["type"].map(dict(zip(TYPES, COLORS, strict=True)))
 
 
 @pytest.mark.parametrize(
-    ("figure", "panel", "name", "proportional", "title"),
+    ("figure", "subplot", "name", "proportional", "title"),
     [
         ("tsne_pair", 0, "transcriptome", True, "genes\nt-SNE of 3 principal components"),
         ("tsne_pair", 1, "outputs", False, "traits\n2 outputs"),
@@ -27,9 +27,9 @@ CELL_COLORS = NARROW.labels["type"].map(dict(zip(TYPES, COLORS, strict=True)))
         ("cell_maps", 1, "transcriptome", False, "second"),
     ],
 )
-def test_maps_have_cells_and_names_of_families(figure, panel, name, proportional, title):
-    ax = axes_of(figure)[panel]
-    places = panel_coordinates(TSNE.values[name], proportional)
+def test_maps_have_cells_and_names_of_families(figure, subplot, name, proportional, title):
+    ax = axes_of(figure)[subplot]
+    places = subplot_coordinates(TSNE.values[name], proportional)
     assert_allclose(cells_of(ax), cells_at(places, CELL_COLORS))
     assert nearest_groups(ax, places, FAMILY) == FAMILIES
     assert ax.get_title() == title
@@ -41,14 +41,14 @@ def test_legend_counts_families_in_their_colours():
     assert legend_of(axes_of("tsne_pair")[0].figure) == expected
 
 
-@pytest.mark.parametrize(("panel", "name"), [(0, "errors"), (1, "spread")])
-def test_trust_is_drawn_from_small_to_large(panel, name):
+@pytest.mark.parametrize(("subplot", "name"), [(0, "errors"), (1, "spread")])
+def test_trust_is_drawn_from_small_to_large(subplot, name):
     """Colours leave out the largest 5 %."""
     values = TRUST.values[name]
     order = np.argsort(values)[: np.isfinite(values).sum()]
-    ax = axes_of("map_trust_panels")[panel]
+    ax = axes_of("map_trust_subplots")[subplot]
     [dots] = ax.collections
-    places = panel_coordinates(NARROW.embedding, proportional=False)
+    places = subplot_coordinates(NARROW.embedding, proportional=False)
     assert_allclose(dots.get_array(), values[order])
     assert_allclose(dots.get_offsets(), places[order])
     assert dots.get_clim() == pytest.approx((0, np.nanquantile(values, 0.95)))
@@ -56,7 +56,7 @@ def test_trust_is_drawn_from_small_to_large(panel, name):
 
 
 def test_trust_is_summed_up():
-    errors, spread, *bars = axes_of("map_trust_panels")
+    errors, spread, *bars = axes_of("map_trust_subplots")
     mean_error = np.nanmean(TRUST.errors)
     assert errors.get_title() == f"held-out cells: mean error {mean_error:.2f}"
     assert spread.get_title() == "maps of 2 other seeds: R² 0.80 to 0.90"
@@ -64,14 +64,14 @@ def test_trust_is_summed_up():
     assert [bar.get_ylabel() for bar in bars] == labels
 
 
-@pytest.mark.parametrize(("panel", "of_cells"), [(0, "expression"), (1, "outputs")])
-def test_bibiplot_has_latents_and_their_correlations(panel, of_cells):
+@pytest.mark.parametrize(("subplot", "of_cells"), [(0, "expression"), (1, "outputs")])
+def test_bibiplot_has_latents_and_their_correlations(subplot, of_cells):
     """On the right, a regression on the outputs; correlations below 0.3 are left out."""
     values = NARROW.values[of_cells]
     latents = NARROW.latent
     if of_cells == "outputs":
         latents = LinearRegression().fit(values, latents).predict(values)
-    ax = axes_of("bibiplot")[panel]
+    ax = axes_of("bibiplot")[subplot]
     assert_allclose(cells_of(ax), cells_at(zscore(latents), CELL_COLORS), atol=1e-5)
     correlations = np.corrcoef(values.T, latents.T)[:-2, -2:]
     lengths = np.hypot(*correlations.T)

@@ -46,7 +46,7 @@ def test_markers_are_named_at_their_places():
     assert [text.get_text() for text in ax.texts] == ["Gene7"]
 
 
-def test_few_genes_far_away_leave_the_panel():
+def test_few_genes_far_away_leave_the_subplot():
     assert 3 < axes_of("gene_selection_curve")[0].get_xlim()[1] < 40
 
 

@@ -30,10 +30,10 @@ def part_of_zoom(*places):
     return part
 
 
-def assert_maps(panels, fit, values):
-    """Predictions, (n_cells, n_panels), rise in the same direction."""
+def assert_maps(subplots, fit, values):
+    """Predictions, (n_cells, n_subplots), rise in the same direction."""
     slopes = LinearRegression().fit(map_coordinates(fit), values).coef_
-    assert_allclose([slopes_of(ax) for ax in panels], slopes, rtol=0.03, atol=0.03)
+    assert_allclose([slopes_of(ax) for ax in subplots], slopes, rtol=0.03, atol=0.03)
 
 
 @rows
@@ -45,9 +45,9 @@ def test_titles_have_the_mean_r2(row, fit, folds, point):
 @rows
 def test_maps_of_genes_are_ordered_by_norm(row, fit, folds, point):
     order = np.argsort(-fit.gene_norms)[:6]
-    panels = part_of_zoom(row, 0).axes[:6]
-    assert [ax.get_title() for ax in panels] == [GENES[gene] for gene in order]
-    assert_maps(panels, fit, fit.predicted_expression[:, order])
+    subplots = part_of_zoom(row, 0).axes[:6]
+    assert [ax.get_title() for ax in subplots] == [GENES[gene] for gene in order]
+    assert_maps(subplots, fit, fit.predicted_expression[:, order])
 
 
 @rows
@@ -55,9 +55,9 @@ def test_maps_of_outputs_have_their_r2(row, fit, folds, point):
     """Those of the published figure, and then those predicted best."""
     order = [1, 0, 2, 5, 4, 3]
     r2 = folds.test_feature_r2[1, point]
-    panels = part_of_zoom(row, 2).axes[:6]
-    assert [ax.get_title() for ax in panels] == [f"{OUTPUTS[i]} {r2[i]:.2f}" for i in order]
-    assert_maps(panels, fit, fit.predictions[:, order])
+    subplots = part_of_zoom(row, 2).axes[:6]
+    assert [ax.get_title() for ax in subplots] == [f"{OUTPUTS[i]} {r2[i]:.2f}" for i in order]
+    assert_maps(subplots, fit, fit.predictions[:, order])
 
 
 @rows
@@ -87,13 +87,13 @@ def test_types_that_differ_by_a_number_have_one_colour():
 
 def test_large_maps_show_a_marker_and_two_outputs():
     """No gene has the name of the family."""
-    panels = part_of_zoom(2).axes[1:4]
+    subplots = part_of_zoom(2).axes[1:4]
     marker = NARROW.predicted_expression[::3].mean(axis=0).argmax()
     r2 = WIDTHS.test_feature_r2[1, 1]
     outputs = [f"Tau, test R² {r2[0]:.2f}", f"Rebound, test R² {r2[2]:.2f}"]
-    assert [ax.get_title() for ax in panels] == [GENES[marker], *outputs]
+    assert [ax.get_title() for ax in subplots] == [GENES[marker], *outputs]
     maps = [NARROW.predicted_expression[:, marker], *NARROW.predictions[:, [0, 2]].T]
-    assert_maps(panels, NARROW, np.transpose(maps))
+    assert_maps(subplots, NARROW, np.transpose(maps))
 
 
 def test_colours_of_large_maps_leave_out_extremes():
@@ -115,25 +115,25 @@ def test_names_are_drawn_literally(tmp_path):
     names = ["$$", r"$\bad$", "a$b$", "y"]
     record = fit_record(features=names)
     record.labels["family"] = np.resize(names[:3], len(record.labels))
-    figure = plotting.latent_panels(record)
+    figure = plotting.latent_subplots(record)
     plotting.save_figure(figure, tmp_path / "names")
     shown = figure_text(figure).replace(r"\$", "$")
     assert all(name in shown for name in names)
 
 
 def test_outputs_left_out_are_counted():
-    figure = plotting.latent_panels(fit_record(features=[f"o{i}" for i in range(30)]))
+    figure = plotting.latent_subplots(fit_record(features=[f"o{i}" for i in range(30)]))
     assert "6 of 30 predicted outputs, training R²" in figure_text(figure)
 
 
 def test_a_fit_alone_has_no_letter():
-    [part] = plotting.latent_panels(fit_record()).subfigs
+    [part] = plotting.latent_subplots(fit_record()).subfigs
     assert not part.get_suptitle().startswith("a ")
 
 
 def test_each_fit_has_a_score():
     with pytest.raises(ValueError, match="scores: expected 2, one for each fit, got 1"):
-        plotting.latent_panels(NARROW, bottom=WIDE, scores=[None])
+        plotting.latent_subplots(NARROW, bottom=WIDE, scores=[None])
 
 
 def test_genes_without_norms_are_ordered_by_prediction():

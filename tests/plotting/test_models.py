@@ -102,7 +102,7 @@ def test_accuracy_names_genes_scaling_and_folds(accuracy_of_failing, text):
     assert text in figure_text(accuracy_of_failing)
 
 
-def test_failed_folds_lie_outside_the_panel(accuracy_of_failing):
+def test_failed_folds_lie_outside_the_subplot(accuracy_of_failing):
     [ax] = accuracy_of_failing.axes  # without differences, as folds are others
     low, high = ax.get_xlim()
     assert -1.3 < low < -1

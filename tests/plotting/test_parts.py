@@ -121,8 +121,8 @@ def test_rarest_groups_share_a_legend_entry(n_groups, last):
 
 
 @pytest.mark.parametrize("places", [[[3, 7], [1, 7], [2, 7], [0, 7]], [[3], [1], [2], [0]]])
-def test_one_coordinate_is_spread_over_the_panel(places):
-    x, y = maps.panel_coordinates(places, proportional=False).T
+def test_one_coordinate_is_spread_over_the_subplot(places):
+    x, y = maps.subplot_coordinates(places, proportional=False).T
     assert np.argsort(x).tolist() == [3, 1, 2, 0]
     assert len(set(y)) == 4
 
@@ -136,21 +136,21 @@ def flat_cloud():
 
 @pytest.mark.parametrize(("proportional", "height"), [(True, 0.4), (False, 1)])
 def test_a_tsne_keeps_its_proportions(flat_cloud, proportional, height):
-    across, up = np.ptp(maps.panel_coordinates(flat_cloud, proportional), axis=0)
+    across, up = np.ptp(maps.subplot_coordinates(flat_cloud, proportional), axis=0)
     assert across == pytest.approx(0.94, abs=0.03)
     assert up / across == pytest.approx(height, abs=0.03)
 
 
 @pytest.mark.parametrize("proportional", [True, False])
 @pytest.mark.parametrize(("x", "text"), [(1.8, ""), (9, " (1 at the edge)")])
-def test_a_panel_holds_every_cell(flat_cloud, proportional, x, text):
-    xy = maps.panel_coordinates([*flat_cloud, [x, 0.2]], proportional)
+def test_a_subplot_holds_every_cell(flat_cloud, proportional, x, text):
+    xy = maps.subplot_coordinates([*flat_cloud, [x, 0.2]], proportional)
     assert 0 < xy.min() < xy.max() == xy[-1, 0] < 1
     assert maps.edge_text(xy) == text
 
 
 def test_a_far_cell_leaves_a_third_to_others(flat_cloud):
-    xy = maps.panel_coordinates([*flat_cloud, [9, 0.2]], proportional=False)
+    xy = maps.subplot_coordinates([*flat_cloud, [9, 0.2]], proportional=False)
     assert np.ptp(xy[:-1, 0]) > 0.94 / 3
 
 

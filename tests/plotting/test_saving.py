@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from sbnn import plotting
-from sbnn.plotting.common import new_panels
+from sbnn.plotting.common import new_subplots
 
 USER_STYLE = {"font.size": 20, "axes.facecolor": "yellow", "savefig.dpi": 50}
 
@@ -17,21 +17,21 @@ USER_STYLE = {"font.size": 20, "axes.facecolor": "yellow", "savefig.dpi": 50}
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """Path of a figure in a new folder."""
-    figure = plotting.latent_panels(fit_record())
+    figure = plotting.latent_subplots(fit_record())
     folder = tmp_path_factory.mktemp("figures")
     return plotting.save_figure(figure, folder / "a" / "b.v2")
 
 
 def test_bytes_do_not_depend_on_users_style(saved, tmp_path):
     with mpl.rc_context(USER_STYLE):
-        figure = plotting.latent_panels(fit_record())
+        figure = plotting.latent_subplots(fit_record())
         again = plotting.save_figure(figure, tmp_path / "c")
     assert again.read_bytes() == saved.read_bytes()
 
 
-def test_places_of_panels_have_few_digits():
+def test_places_of_subplots_have_few_digits():
     """As the last digits of a layout depend on addresses in memory."""
-    figure = plotting.latent_panels(fit_record())
+    figure = plotting.latent_subplots(fit_record())
     places = [ax.get_position(original=True).get_points() for ax in figure.axes]
     places += [part.bbox_relative.get_points() for part in figure.subfigs[0].subfigs]
     np.testing.assert_array_equal(places, np.round(places, 6))
@@ -40,7 +40,7 @@ def test_places_of_panels_have_few_digits():
 
 def test_style_of_the_user_stays():
     with mpl.rc_context(USER_STYLE):
-        plotting.latent_panels(fit_record())
+        plotting.latent_subplots(fit_record())
         assert mpl.rcParams["font.size"] == 20
 
 
@@ -66,7 +66,7 @@ def test_text_in_a_pdf_can_be_edited():
 @pytest.fixture(scope="module")
 def pixels(tmp_path_factory):
     """A colour gradient on white with a small green mark, (height, width, 3)."""
-    figure, ax = new_panels(1, "data")
+    figure, ax = new_subplots(1, "data")
     gradient = np.linspace(0, 1, 1000)
     ax.imshow(gradient[np.newaxis], aspect="auto")
     ax.add_patch(Rectangle((100, -0.4), 20, 0.2, color="#00FF00", lw=0))
@@ -86,7 +86,7 @@ def test_a_rare_colour_is_kept(pixels):
 
 def test_colours_of_few_pixels_are_kept(tmp_path):
     """Such as those of a legend beside small maps."""
-    figure, ax = new_panels(3, "data")
+    figure, ax = new_subplots(3, "data")
     noise = np.random.default_rng(0).random((300, 400))
     ax.imshow(noise, cmap="inferno", interpolation="bilinear")
     for i in range(10):

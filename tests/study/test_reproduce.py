@@ -62,7 +62,7 @@ def done(executed):
 @pytest.fixture
 def no_data(monkeypatch):
     """No paired data are on this machine."""
-    table = pd.DataFrame({"study": "sbnn", "state": "missing"}, [*command.PAIRED_DATA])
+    table = pd.DataFrame({"system": "sbnn", "state": "missing"}, [*command.PAIRED_DATA])
     monkeypatch.setattr(sbnn.data.datasets, "list_datasets", lambda: table)
 
 
