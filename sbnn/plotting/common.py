@@ -54,7 +54,7 @@ HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
 LAYOUT_DIGITS = 6  # of a place, relative to the figure
 #: Of a name at a point.
 NAME_STYLE: dict[str, Any] = {"va": "center", "fontsize": 6.5, "path_effects": HALO, "zorder": 6}
-NAME_LINE, NAME_GAP = 0.11, 0.06  # inches, the height of a name, and from it to its point
+NAME_LINE, NAME_GAP = 0.11, 0.05  # inches, the height of a name, and from it to its point
 LEADER = {"arrowstyle": "-", "color": "0.2", "lw": 0.4, "shrinkA": 0, "shrinkB": 0}
 
 FigureArguments = ParamSpec("FigureArguments")
