@@ -18,31 +18,35 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 #: End of the names of files.
 ENDING = ".pickle.xz"
-# What a file may become in memory: a legitimate one is rarely compressed a hundred times.
+# Bytes that a file may become in memory: a legitimate one is rarely compressed a hundred times.
 LARGEST_RATIO = 500
-ALWAYS_ALLOWED = 2**26  # bytes, even of a file that is compressed more
+ALWAYS_ALLOWED = 2**26  # even of a file that is compressed more
+BYTES_OF_TEXT = 80  # of a text in an array of objects, beside its characters
 MOST_MEMORY = 2**27  # bytes that `lzma` itself needs, twice those of its highest preset
-MOST_INSTRUCTIONS = 1_000_000  # of a pickle; an array is one, whatever its size
+MOST_INSTRUCTIONS = 500_000  # of a pickle, about 11 for an array, whatever its size
+MOST_CHARACTERS = 10_000_000  # of text that is in no array
 DEEPEST = 50  # containers in containers
+MOST_LEVELS = DEEPEST + 5  # of a pickle: a table is two dicts, and an array a call with a shape
 PLAIN_ARRAY = re.compile(r"[<|][biufU][1-9]\d*")
 MOST_AXES = 32
 TABLE = {"columns", "index", "index_name"}  # keys of a dict that stands for a table
 
-# The instructions that `write_file` produces, by what they do to the stack. None of them calls
-# anything but `numpy.ndarray`, refers to an object a second time, or gives objects that are
-# registered in this process.
-KEY_INSTRUCTIONS = {"NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2"}
-KEY_INSTRUCTIONS |= {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}
-VALUE_INSTRUCTIONS = {"BINFLOAT", "LONG1", "BYTEARRAY8", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE"}
-TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-FRAMING = {"PROTO", "FRAME", "STOP"}
+# The instructions of pickles that `write_file` produces. None of them calls anything but
+# `numpy.ndarray`, refers to an object a second time, or gives objects that are registered in this
+# process.
+KEYS = {"NONE", "NEWTRUE", "NEWFALSE", "BININT1", "BININT2", "SHORT_BINUNICODE", "BINUNICODE"}
+ADDITIONS = {"APPEND", "APPENDS", "SETITEM", "SETITEMS"}
+INSTRUCTIONS = KEYS | ADDITIONS
+INSTRUCTIONS |= {"PROTO", "FRAME", "STOP", "MARK", "BININT", "LONG1", "BINFLOAT", "BYTEARRAY8"}
+INSTRUCTIONS |= {"EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
+INSTRUCTIONS |= {"STACK_GLOBAL", "REDUCE"}
 
 T = TypeVar("T")
 
@@ -139,10 +143,28 @@ class _Pickler(pickle.Pickler):
 
 
 class _DataOnly(pickle.Unpickler):
+    n_texts = 0  # in all arrays
+
     def find_class(self, module, name):
         if (module, name) == ("numpy", "ndarray"):
-            return _array
+            return self._array
         raise ValueError(f"it refers to {module}.{name}, but may hold data only")
+
+    def _array(self, shape, dtype, buffer):
+        """Call `numpy.ndarray`, for numbers, bools and text that the buffer holds whole."""
+        if not PLAIN_ARRAY.fullmatch(dtype):
+            raise ValueError(
+                f"it has an array of {dtype!r}, but may hold numbers, bools and text only"
+            )
+        if len(shape) > MOST_AXES or not all(type(size) is int and size >= 0 for size in shape):
+            raise ValueError("it has an array without a valid shape")
+        kind = np.dtype(dtype)
+        n_bytes = kind.itemsize * math.prod(shape)
+        if n_bytes != len(buffer):
+            raise ValueError(f"its array of shape {shape} has {len(buffer)} bytes, not {n_bytes}")
+        if kind.kind == "U":
+            self.n_texts += math.prod(shape)
+        return np.ndarray(shape, kind, buffer)
 
 
 def _pickle_data(value):
@@ -153,92 +175,60 @@ def _pickle_data(value):
     return file.getvalue()
 
 
-def _array(shape, dtype, buffer):
-    """Call `numpy.ndarray`, for numbers, bools and text that the buffer holds whole."""
-    if not PLAIN_ARRAY.fullmatch(dtype):
-        raise ValueError(f"it has an array of {dtype!r}, but may hold numbers, bools and text only")
-    if len(shape) > MOST_AXES or not all(type(size) is int and size >= 0 for size in shape):
-        raise ValueError("it has an array without a valid shape")
-    kind = np.dtype(dtype)
-    n_bytes = kind.itemsize * math.prod(shape)
-    if n_bytes != len(buffer):
-        raise ValueError(f"its array of shape {shape} has {len(buffer)} bytes, not {n_bytes}")
-    return np.ndarray(shape, kind, buffer)
-
-
 def _unpickle_data(compressed):
-    content = _decompress(compressed)
+    most = max(ALWAYS_ALLOWED, LARGEST_RATIO * len(compressed))
+    content = _decompress(compressed, most)
     _require_plain(content)
-    return _DataOnly(io.BytesIO(content)).load()
+    # of an instruction that crosses the end of its frame, the unpickler would read other bytes
+    framed_anew = pickletools.optimize(content)
+    unpickler = _DataOnly(io.BytesIO(framed_anew))
+    value = unpickler.load()
+    if unpickler.n_texts * BYTES_OF_TEXT > most:
+        raise ValueError(f"its arrays have {unpickler.n_texts} texts, more than {most} bytes")
+    return value
 
 
 def _require_plain(content):
     """Reject a pickle that `write_file` would not produce, before any of it is executed.
 
-    As in `pickletools.dis`, the instructions are followed on a stack. In place of each value, it
-    holds how deep its containers are nested: 0 for what may be the key of a dict, 1 for other
-    values and empty containers; None is a mark, below the items of a container. Deep containers
-    overflow the stack of the interpreter, and keys of one hash take quadratic time, before an
-    unpickler could refuse them.
+    Before an unpickler could refuse them, deep containers overflow the stack of the interpreter,
+    and tuples or large numbers that are chosen as keys of a dict take quadratic time. `genops`
+    refuses sizes that are larger than the content.
     """
-    stack: list[int | None] = []
-    end = 0
-    for i, (instruction, _, place) in enumerate(pickletools.genops(content)):
-        name = instruction.name
-        end = cast(int, place) + 1  # None only for a file without positions
-        if i >= MOST_INSTRUCTIONS:
-            raise ValueError("it has too many items in lists and dicts; arrays may be of any size")
-        if name in KEY_INSTRUCTIONS:
-            stack.append(0)
-        elif name in VALUE_INSTRUCTIONS:
-            stack.append(1)
-        elif name == "MARK":
-            stack.append(None)
-        elif name in TUPLES:
-            items = [_pop_depth(stack) for _ in range(TUPLES[name])]
-            stack.append(1 + max(items))
-        elif name in ("TUPLE", "APPENDS", "SETITEMS", "APPEND", "SETITEM"):
-            items = _pop_items(stack, name)
-            if name.startswith("SETITEM") and any(items[1::2]):  # the last item is popped first
-                raise ValueError("its dicts may have keys of text and small numbers only")
-            container = 1 if name == "TUPLE" else _pop_depth(stack)
-            stack.append(max([container, *(1 + depth for depth in items)]))
-        elif name in ("STACK_GLOBAL", "REDUCE"):
-            stack.pop()
-            stack.pop()
-            stack.append(1)
-        elif name not in FRAMING:
+    file = io.BytesIO(content)
+    stack: list[int] = []  # in place of values, their levels: 0 for keys, 1 for an empty container
+    marks: list[int] = []  # heights of the stack below the items of containers
+    n_characters = 0
+    for i, (instruction, argument, _) in enumerate(pickletools.genops(file)):
+        name, operands = instruction.name, instruction.stack_before
+        if name not in INSTRUCTIONS:
             raise ValueError(f"its pickle instruction {name} is not allowed in data")
-        if stack and stack[-1] is not None and stack[-1] > DEEPEST:
-            raise ValueError(f"its containers are nested more than {DEEPEST} deep")
-    if end != len(content):
+        if isinstance(argument, str):
+            n_characters += len(argument)
+        if i >= MOST_INSTRUCTIONS or n_characters > MOST_CHARACTERS:
+            raise ValueError("it has too many items, or too much text, that are in no array")
+        start = len(stack) - len(operands)
+        if pickletools.markobject in operands:  # after a container, if items are added to one
+            start = marks.pop() - operands.index(pickletools.markobject)
+        taken = stack[start:]
+        del stack[start:]
+        if name in ("SETITEM", "SETITEMS") and any(taken[1::2]):
+            raise ValueError("its dicts may have keys of text and whole numbers below 65,536 only")
+        if name == "MARK":
+            marks.append(len(stack))
+        elif instruction.stack_after:
+            if name in ADDITIONS:
+                taken[0] -= 1  # the container has its level already
+            level = 0 if name in KEYS else 1 + max(taken, default=0)
+            if level > MOST_LEVELS:
+                raise ValueError(f"its containers are nested more than {DEEPEST} deep")
+            stack.append(level)
+    if file.read(1):
         raise ValueError("something follows its end")
 
 
-def _pop_depth(stack: list[int | None]) -> int:
-    """Depth of the last value on the stack, which must not be a mark."""
-    depth = stack.pop()
-    if depth is None:
-        raise ValueError("its pickle takes a mark for a value")
-    return depth
-
-
-def _pop_items(stack: list[int | None], name: str) -> list[int]:
-    """Depths of the items that an instruction takes from the stack, the last one first."""
-    if name == "APPEND":
-        return [_pop_depth(stack)]
-    if name == "SETITEM":
-        return [_pop_depth(stack), _pop_depth(stack)]
-    items = []
-    while stack[-1] is not None:
-        items.append(_pop_depth(stack))
-    stack.pop()
-    return items
-
-
-def _decompress(compressed):
+def _decompress(compressed, most):
     """Decompress a single xz stream with a checksum, up to a bound."""
-    most = max(ALWAYS_ALLOWED, LARGEST_RATIO * len(compressed))
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, MOST_MEMORY)
     content = decompressor.decompress(compressed, max_length=most)
     if not decompressor.eof and len(content) == most:
@@ -308,23 +298,21 @@ def _encode_array(array):
     return encoded.reshape(array.shape)
 
 
-def decode(value: Any, depth: int = 0) -> Any:
+def decode(value: Any) -> Any:
     """Restore what `encode` has converted; text is in arrays of objects."""
-    if depth > DEEPEST:
-        raise ValueError(f"its containers are nested more than {DEEPEST} deep")
     if isinstance(value, np.ndarray) and value.dtype.kind == "U":
         return value.astype(object)
     if isinstance(value, list | tuple):
-        return type(value)(decode(item, depth + 1) for item in value)
+        return type(value)(decode(item) for item in value)
     if value is None or isinstance(value, bool | int | float | str | np.ndarray):
         return value
     if not isinstance(value, dict):
         raise ValueError(f"it may hold data only, not a {type(value).__name__}")
-    entries = {name: decode(item, depth + 1) for name, item in value.items()}
+    entries = {name: decode(item) for name, item in value.items()}
     if entries.keys() != TABLE:
         return entries
-    columns = entries["columns"]
-    index = pd.Index(entries["index"], name=entries["index_name"])
-    if any(np.shape(column) != (len(index),) for column in columns.values()):
-        raise ValueError("it has a table with columns of other lengths than its index")
-    return pd.DataFrame(columns, index)
+    columns, index = entries["columns"], entries["index"]
+    arrays = [index, *columns.values()]
+    if not all(isinstance(array, np.ndarray) and array.shape == index.shape for array in arrays):
+        raise ValueError("it has a table whose index and columns are no arrays of the same length")
+    return pd.DataFrame(columns, pd.Index(index, name=entries["index_name"]))
