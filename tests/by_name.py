@@ -54,7 +54,7 @@ def assert_alike(result, usual, which=""):
             usual[part],
             check_like=True,  # in any order
             check_dtype=False,
-            fill_names=False,
+            check_names=False,
             check_column_type=False,
             check_index_type=False,
             rtol=1e-4,

@@ -117,7 +117,7 @@ def gene_differences(screen):
 
 def test_genes_are_z_scored_against_the_control(adata, gene_differences):
     differences, _ = z_score_expression(adata)
-    pd.testing.assert_frame_equal(differences, gene_differences, fill_names=False)
+    pd.testing.assert_frame_equal(differences, gene_differences, check_names=False)
 
 
 def test_changed_genes_exceed_the_sampling_error(adata, gene_differences):
