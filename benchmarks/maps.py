@@ -27,7 +27,7 @@ from sbnn import (
 )
 from sbnn.data.paired import as_paired
 from sbnn.determinism import reproducible
-from sbnn.evaluation.folds import split_fold
+from sbnn.evaluation.folds import scale_fold
 from sbnn.evaluation.scores import mean_sd
 from sbnn.evaluation.verdict import corrected_difference
 
@@ -72,7 +72,7 @@ def measure(dataset, labels):
     data = as_paired(adata)
     rows = []
     for i, fold in enumerate(paper_folds(data.n_cells)):
-        X_train, Y_train, X_test, _, _ = split_fold(data, fold, "fold")
+        X_train, Y_train, X_test, _, _ = scale_fold(data, fold, "fold")
         with reproducible():
             maps = fold_maps(X_train, Y_train, X_test)
         for label in labels:

@@ -25,7 +25,7 @@ from sbnn import (
 from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
-from sbnn.evaluation.folds import split_fold
+from sbnn.evaluation.folds import scale_fold
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.metrics import pooled_r2
 from sbnn.plotting.reading import mean_text
@@ -61,7 +61,7 @@ def compare(model, counts, Y, folds, n_genes=N_GENES):
 def fold_r2(model, counts, Y, fold):
     """Test R2 of a fold, from counts of selected genes."""
     data = as_paired(paired(None, Y, counts=counts))
-    X_train, Y_train, X_test, Y_test, _ = split_fold(data, fold, "fold")
+    X_train, Y_train, X_test, Y_test, _ = scale_fold(data, fold, "fold")
     with reproducible():
         predicted = clone(model).fit(X_train, Y_train).predict(X_test)
     return pooled_r2(Y_test, predicted, Y_train.mean(axis=0))

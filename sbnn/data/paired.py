@@ -146,7 +146,7 @@ def paired(
         Raw counts; of a DataFrame, cells and genes are matched by name. An `X` that is given
         is taken as it is, unless ``library_size`` says that it was computed from them.
     check : bool
-        Whether to reject constant columns, copies of genes and raw counts, if there are outputs.
+        Whether to reject constant columns and raw counts, if there are outputs.
     **about
         Entries of ``uns["sbnn"]``:
 
@@ -172,9 +172,8 @@ def paired(
     ------
     ValueError
         If values are not finite numbers, rows or names do not match, names repeat, or counts are
-        not whole numbers; with `check`, also if single precision loses the differences of an
-        output, or X looks like raw counts (whole numbers, some above 20) or has values beyond
-        logarithms, without `notes`.
+        not whole numbers; with `check`, also if a column is constant, or X looks like raw counts
+        (whole numbers, some above 20) or has values beyond logarithms, without `notes`.
 
     Examples
     --------
@@ -199,7 +198,7 @@ def paired(
     # a reader knows whether values are counts
     measurements = validate_parts(parts, check, is_described=description.notes is not None)
     cell_labels = checks.order_labels(labels, measurements.cell_names)
-    data = annotate(measurements, cell_labels, colors or {}, description)
+    data = build_paired(measurements, cell_labels, colors or {}, description)
     obs = data.labels.copy()
     obs["type"] = pd.Categorical(obs["type"], categories=list(data.colors))
     adata = AnnData(data.X, obs, pd.DataFrame(index=data.gene_names))
@@ -219,8 +218,11 @@ def paired(
 def as_paired(data: Any, check: bool = True) -> Paired:
     """Arrays of an AnnData, or of a pair (X, Y); see `paired`.
 
-    Beside an AnnData, Y may be a key of ``obsm`` or a list of columns of ``obs``. Measurements
-    that `paired` has validated, and nobody has changed since, are not validated again.
+    Beside an AnnData, Y may be a key of ``obsm`` or a list of columns of ``obs``.
+
+    The stamp in ``uns``, which files keep, spares the validation of unchanged measurements. Labels
+    and the description are not in it. Cells that were changed, or that come with a Y, are validated
+    at every call. `check` is as in `paired`.
     """
     if isinstance(data, Paired):  # converted before
         return data
@@ -242,11 +244,11 @@ def as_paired(data: Any, check: bool = True) -> Paired:
             )
             measurements = validate_parts(parts, check, is_described=description.notes is not None)
         labels = adata.obs.drop(columns=Y) if isinstance(Y, list) else adata.obs
-        return annotate(measurements, labels, read_type_colors(adata), description)
+        return build_paired(measurements, labels, read_type_colors(adata), description)
     if is_pair:
         measurements = validate_parts(Parts(X=X, Y=Y), check)
         no_labels = pd.DataFrame(index=measurements.cell_names)
-        return annotate(measurements, no_labels, {}, Description())
+        return build_paired(measurements, no_labels, {}, Description())
     got = type(data).__name__
     raise TypeError(f"data: expected an AnnData or a pair (X, Y), got {got}")
 
@@ -254,7 +256,7 @@ def as_paired(data: Any, check: bool = True) -> Paired:
 def hash_measurements(adata: AnnData) -> str:
     """Hash of what `paired` has validated, and of what it found: the stamp of an AnnData.
 
-    Another one, as of another version of a library, only means that they are validated again.
+    If it differs, as after a change or with other libraries, cells are validated again.
     """
     counts = adata.layers.get("counts")
     if sparse.issparse(counts):  # whose class depends on the file that they were read from
@@ -285,7 +287,7 @@ def unpack_measurements(adata: AnnData) -> Measurements:
     )
 
 
-def annotate(
+def build_paired(
     measurements: Measurements,
     labels: pd.DataFrame,
     colors: Mapping[str, Any],

@@ -23,9 +23,9 @@ from sbnn.errors import check_among, check_number, warn
 from sbnn.evaluation.folds import (
     SCALINGS,
     check_preselect,
-    find_panel,
     make_folds,
-    split_fold,
+    panel_mask,
+    scale_fold,
 )
 from sbnn.evaluation.runs import configure, describe_estimator, fit_all
 from sbnn.metrics import feature_r2, pooled_r2
@@ -148,7 +148,7 @@ def cross_validate(
     )
     fits = []
     for point in points:
-        panel = find_panel(configure(estimator, point, seeds[0]), cells.gene_names)
+        panel = panel_mask(configure(estimator, point, seeds[0]), cells.gene_names)
         row = []
         for fold, seed_of_fold in zip(pairs, seeds, strict=True):
             model = configure(estimator, point, seed_of_fold)
@@ -175,10 +175,10 @@ def fit_and_score(
     keep: Sequence[str],
     panel: np.ndarray | None,
 ) -> dict[str, Any]:
-    """Values of a fit to a fold, maybe without test cells; `panel` is as from `find_panel`."""
+    """Values of a fit to a fold, maybe without test cells; `panel` is as from `panel_mask`."""
     values: dict[str, Any] = {}
     with reproducible():
-        X_train, Y_train, X_test, Y_test, genes = split_fold(
+        X_train, Y_train, X_test, Y_test, genes = scale_fold(
             data, fold, scaling=scaling, preselect=preselect, panel=panel
         )
         started = time.process_time()

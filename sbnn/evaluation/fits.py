@@ -21,7 +21,7 @@ from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
 from sbnn.errors import check_number, check_path
 from sbnn.evaluation.crossval import cross_validate, predict_like
-from sbnn.evaluation.folds import find_panel, group_codes, split_fold
+from sbnn.evaluation.folds import group_codes, panel_mask, scale_fold
 from sbnn.evaluation.interpretation import effects_on_outputs
 from sbnn.evaluation.maps import embed
 from sbnn.evaluation.runs import (
@@ -109,8 +109,8 @@ def fit_full(
     cells = as_paired(data)
     model = configure(estimator, {}, seed)
     everywhere = np.arange(cells.n_cells), np.arange(0)
-    panel = find_panel(model, cells.gene_names)
-    X, Y, _, _, genes = split_fold(
+    panel = panel_mask(model, cells.gene_names)
+    X, Y, _, _, genes = scale_fold(
         cells, everywhere, scaling="all", preselect=preselect, panel=panel
     )
     names = cells.gene_names[genes]
@@ -289,7 +289,7 @@ def stability_selection(
         )
     check_number("seed", seed, int, low=0)
     cells = as_paired(data)
-    if find_panel(estimator, cells.gene_names) is not None:
+    if panel_mask(estimator, cells.gene_names) is not None:
         raise ValueError(
             "estimator: how often a gene is kept says nothing if it must be kept; set "
             "required_genes and candidate_genes to None, and give data of the candidates only"

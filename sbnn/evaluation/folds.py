@@ -181,11 +181,11 @@ def check_preselect(preselect: int | None) -> None:
 
 def z_score(values: np.ndarray) -> np.ndarray:
     """Values z-scored over all cells, as float32."""
-    scaled, _ = _scale_fold(values, values[:0], "fold")
+    scaled, _ = _z_score_both(values, values[:0], "fold")
     return scaled
 
 
-def split_fold(
+def scale_fold(
     data: Paired,
     fold: Fold,
     scaling: str,
@@ -194,7 +194,9 @@ def split_fold(
 ) -> tuple[Any, np.ndarray, Any, np.ndarray, np.ndarray | slice]:
     """X_train, Y_train, X_test, Y_test, float32, and their genes: a mask, or a slice of all.
 
-    With a panel, as from `find_panel`, its genes are added to the preselected ones, and X_train and
+    Genes, library size, means and SDs are those of the training cells, unless `scaling` is "all".
+
+    With a panel, as from `panel_mask`, its genes are added to the preselected ones, and X_train and
     X_test are tables, in which the estimator finds them by name.
     """
     train, test = fold
@@ -213,10 +215,10 @@ def split_fold(
         # the median of all cells, also those to test: it is learned from the training cells instead
         library_size = np.median(row_sums(data.counts[train]))
         X = dense(log2p1(normalize_library_size(data.counts, library_size)))
-    X_train, X_test = _scale_fold(X[train][:, genes], X[test][:, genes], scaling)
+    X_train, X_test = _z_score_both(X[train][:, genes], X[test][:, genes], scaling)
     if scaling == "fold":
         X_test[:, np.ptp(X_train, axis=0) == 0] = 0  # nothing was learned of constant genes
-    Y_train, Y_test = _scale_fold(Y[train], Y[test], scaling)
+    Y_train, Y_test = _z_score_both(Y[train], Y[test], scaling)
     if panel is None:
         return X_train, Y_train, X_test, Y_test, genes
     names = data.gene_names[genes]
@@ -225,7 +227,7 @@ def split_fold(
     return train_table, Y_train, test_table, Y_test, genes
 
 
-def find_panel(model: Any, gene_names: np.ndarray) -> np.ndarray | None:
+def panel_mask(model: Any, gene_names: np.ndarray) -> np.ndarray | None:
     """Mask of the required and candidate genes of an estimator, or None if it has neither."""
     positions = []
     for parameter, genes in model.get_params().items():
@@ -237,7 +239,7 @@ def find_panel(model: Any, gene_names: np.ndarray) -> np.ndarray | None:
     return np.isin(np.arange(len(gene_names)), np.concatenate(positions))
 
 
-def _scale_fold(train, test, scaling):
+def _z_score_both(train, test, scaling):
     """Training and test values relative to the training cells, as float32."""
     if scaling == "fold":
         scaler = StandardScaler().fit(train.astype(np.float64))

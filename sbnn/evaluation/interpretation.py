@@ -16,7 +16,7 @@ from sbnn.data.fingerprint import fingerprint
 from sbnn.data.inputs import match_outputs, validate_new_cells
 from sbnn.data.paired import Paired, as_paired, get_groups
 from sbnn.evaluation.crossval import predict_like
-from sbnn.evaluation.folds import find_panel, grouped_folds, paper_folds, split_fold
+from sbnn.evaluation.folds import grouped_folds, panel_mask, paper_folds, scale_fold
 from sbnn.evaluation.runs import describe_estimator, store_result
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
@@ -185,8 +185,8 @@ def interpret_held_out(
         n_groups = len(np.unique(cell_groups))
         fold = grouped_folds(cell_groups, min(4, n_groups))[0]
         held_out = f"the {len(fold[1])} cells of some groups"
-    panel = find_panel(estimator, cells.gene_names)
-    X_train, Y_train, X_test, Y_test, genes = split_fold(
+    panel = panel_mask(estimator, cells.gene_names)
+    X_train, Y_train, X_test, Y_test, genes = scale_fold(
         cells, fold, scaling="fold", preselect=preselect, panel=panel
     )
     names = cells.gene_names[genes]

@@ -24,10 +24,10 @@ from sbnn.models.linear import GeneSelectionMixin, LatentMixin
 from sbnn.models.network import (
     BottleneckNetwork,
     Layer,
+    adam_steps,
     add_penalties,
     apply_layers,
     squared_error,
-    train,
 )
 from sbnn.models.saved import FileMixin
 from sbnn.models.training import minibatches
@@ -365,7 +365,7 @@ def train_stage(
     batches = ((hidden[rows], target[rows]) for rows in all_rows)
     trained_layers = network.layers[stage.n_frozen :]
     penalty = partial(add_penalties, stage.group_lasso)
-    losses = train(
+    losses = adam_steps(
         trained_layers,
         network.activation,
         batches=batches,

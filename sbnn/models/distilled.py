@@ -34,8 +34,8 @@ from sbnn.models.base import (
 from sbnn.models.network import (
     BottleneckNetwork,
     Layer,
+    adam_steps,
     squared_error,
-    train,
 )
 from sbnn.models.training import minibatches
 
@@ -200,7 +200,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         p = self.n_features_in_
 
         # the genes are those of a linear model, chosen before any network is trained
-        required, allowed = self._find_panel()
+        required, allowed = self._panel_positions()
         self.gene_order_ = allowed
         if self.n_genes not in (None, p):
             rows = np.arange(n)
@@ -244,7 +244,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         norms[kept] = student.input_norms().cpu().numpy()
         return student, kept, norms, history
 
-    def _find_panel(self):
+    def _panel_positions(self):
         """Positions of the required genes as listed, and sorted ones of all that may be kept."""
         required = np.arange(0)
         allowed = np.arange(self.n_features_in_)
@@ -454,7 +454,7 @@ def train_teacher_networks(
     )  # shape (networks, batch_size)
     batches = ((add_noise(x[rows], noise, generator), target[rows]) for rows in all_rows)
     rates = one_cycle_learning_rates(settings.steps_of_teachers, settings.rate_of_teachers)
-    for _ in train(stacked_layers, "silu", batches=batches, rates=rates):
+    for _ in adam_steps(stacked_layers, "silu", batches=batches, rates=rates):
         pass
     for i, network in enumerate(networks):
         network.layers = [
@@ -553,7 +553,7 @@ def train_distilled(
     weights /= weights.mean()
     loss = partial(squared_error, weights=weights)
     rates = one_cycle_learning_rates(settings.steps_of_student, settings.rate_of_student)
-    losses = train(network.layers, "silu", batches=batches, rates=rates, loss=loss)
+    losses = adam_steps(network.layers, "silu", batches=batches, rates=rates, loss=loss)
 
     n_values = len(weights) * target.shape[1]
     watched_cells = ScaledCells(x=x[:MOST_WATCHED_CELLS], target=target[:MOST_WATCHED_CELLS])

@@ -159,7 +159,8 @@ def cross_entropy(output: torch.Tensor, target: torch.Tensor) -> tuple[torch.Ten
 def add_penalties(lasso: float, values: list[torch.Tensor], gradients: list[torch.Tensor]) -> None:
     """Add the gradients of weight decay and, for the first weights, (p, units), of a group lasso.
 
-    The group lasso is `lasso` times the sum of the norms of rows.
+    The group lasso is `lasso` times the sum of the norms of rows. The first weights must be those
+    of the genes, so it is not for stages whose first layers are frozen.
     """
     if lasso:
         # w / |w| for each row w (Yuan and Lin, J. R. Stat. Soc. B 68, 2006), and 0 for w = 0
@@ -172,7 +173,7 @@ def add_penalties(lasso: float, values: list[torch.Tensor], gradients: list[torc
 # -- the descent -----------------------------------------------------------------------------------
 
 
-def train(
+def adam_steps(
     layers: Sequence[Layer],
     activation: str,
     batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
@@ -183,7 +184,8 @@ def train(
 ) -> Iterator[torch.Tensor]:
     """Take a step of Adam for every batch (inputs, target) and rate; yield the loss before it.
 
-    Adam: Kingma and Ba, arXiv 1412.6980. A penalty adds to the gradients of weights and biases.
+    Lazy: each step is taken when its loss is asked for. It changes the weights of the layers in
+    place. Adam: Kingma and Ba, arXiv 1412.6980. A penalty adds to the gradients of all weights.
     """
     values = []  # weights and biases, layer by layer
     for layer in layers:

@@ -133,7 +133,7 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
         of_network = torch.from_numpy(scaled_outputs - left_out)
         of_ridge = torch.from_numpy(left_out_residuals(scaled_genes, scaled_outputs, ridge.alpha_))
         optimism = 0.0
-        _, allowed = network._find_panel()
+        _, allowed = network._panel_positions()
         if network.support_.sum() < len(allowed):
             choose = partial(choose_again, network)
             optimism = selection_optimism(scaled_genes, scaled_outputs, choose)
@@ -224,7 +224,7 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
 
 def choose_again(network: DistilledBottleneckRegressor, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
     """Positions of the genes that a fitted network would choose on cells, (n, p) and (n, q)."""
-    required, allowed = network._find_panel()
+    required, allowed = network._panel_positions()
     n_genes = int(network.support_.sum())
     candidates, target = torch.from_numpy(X[:, allowed]), torch.from_numpy(Y)
     places = np.searchsorted(allowed, required)

@@ -33,9 +33,9 @@ from sbnn.models.saved import read_class_name
 from sbnn.models.stacked import StackedRegressor
 from sbnn.own_data.names import suggest_spelling
 from sbnn.own_data.tables import (
+    counts_or_logs,
     get_expression,
     read_anndata,
-    read_expression,
     read_table,
     warn_left_out,
 )
@@ -537,7 +537,7 @@ def predict_cells(
         if genes_in_rows:
             table = table.T
         table = table.loc[:, _mask_known(table.columns, genes)]
-    expressed, are_raw = read_expression(table, counts)
+    expressed, are_raw = counts_or_logs(table, counts)
     values = expressed.to_df()
     if are_raw:
         if network.normalizer_ is None:

@@ -136,9 +136,9 @@ def read_tables(
             expression.obs_names = cells
             outputs = read_table(outputs, "outputs", accept_numbered=True).set_axis(cells)
             labels = read_table(labels, "labels", accept_numbered=True).set_axis(cells)
-    X, Y, cell_labels = match_cells(expression, outputs, labels, genes_in_rows)
+    X, Y, cell_labels = read_matched_tables(expression, outputs, labels, genes_in_rows)
     complete = find_complete_cells(Y)
-    expressed, are_raw = read_expression(X[complete.to_numpy()], counts)
+    expressed, are_raw = counts_or_logs(X[complete.to_numpy()], counts)
     genes = find_varying_genes(expressed)
     Y = drop_constant(Y.loc[expressed.obs_names], "outputs")
     if cell_labels is not None:
@@ -173,11 +173,11 @@ def _is_file(outputs):
     return isinstance(outputs, str | PathLike) and Path(outputs).is_file()
 
 
-def match_cells(
+def read_matched_tables(
     expression: Any, outputs: Any, labels: Any, genes_in_rows: bool | None
 ) -> tuple[pd.DataFrame | AnnData, pd.DataFrame, pd.DataFrame | None]:
     """Expression, outputs and labels of the cells that expression and outputs share."""
-    X, Y = join_tables(expression, outputs, genes_in_rows)
+    X, Y = match_cells(expression, outputs, genes_in_rows)
     cell_labels = None if labels is None else match_labels(labels, Y)
     if isinstance(X, pd.DataFrame):
         check_only_genes(X, Y, "expression")
@@ -257,7 +257,7 @@ def read_table(given: Any, what: str, accept_numbered: bool = False) -> pd.DataF
     """Table with unique names of rows and columns, as text."""
     table = given
     if not isinstance(table, pd.DataFrame):
-        table = read_columns(given, what, as_text=what == "labels")
+        table = read_file_columns(given, what, as_text=what == "labels")
         table = table.iloc[:, 1:].set_axis(table.iloc[:, 0])
     table = table.set_axis(names_as_text(table.index))
     table = table.set_axis(names_as_text(table.columns), axis=1)
@@ -298,7 +298,7 @@ def check_not_numbered(table: pd.DataFrame | AnnData, what: str) -> None:
         )
 
 
-def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
+def read_file_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
     """All columns of a file, the first one or all as text; names may repeat."""
     if not isinstance(path, str | Path):
         raise TypeError(f"{what}: expected a path or a DataFrame, got {type(path).__name__}")
@@ -391,7 +391,7 @@ def has_empty_bytes(path: str | Path) -> bool:
         return any(b"\0" in block for block in iter(partial(file.read, BLOCK_SIZE), b""))
 
 
-def join_tables(
+def match_cells(
     expression: Any, outputs: Any, genes_in_rows: bool | None
 ) -> tuple[pd.DataFrame | AnnData, pd.DataFrame]:
     """Expression and outputs of the cells that they share; genes in rows are turned."""
@@ -446,8 +446,8 @@ def suggest_names(X: pd.DataFrame | AnnData, Y: pd.DataFrame) -> str:
     )
 
 
-def read_expression(table: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnData, bool]:
-    """Expression without spike-ins, and whether it is raw counts; all but logarithms is refused."""
+def counts_or_logs(table: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnData, bool]:
+    """Expression without spike-ins, and whether it is raw counts or, if not, logarithms."""
     adata = table
     if isinstance(table, pd.DataFrame):
         adata = AnnData(read_numbers(table, "expression").astype(float))

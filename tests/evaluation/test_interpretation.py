@@ -18,7 +18,7 @@ from sbnn import (
     selection_table,
     stability_selection,
 )
-from sbnn.evaluation.folds import split_fold
+from sbnn.evaluation.folds import scale_fold
 from sbnn.evaluation.interpretation import interpret, interpret_held_out, kept_genes
 
 
@@ -211,7 +211,7 @@ def held_out(request, data, halves, model):
         donors = np.arange(data.n_cells) % 5
         fold = grouped_folds(donors, 4)[0]
     record = interpret_held_out(model, data, halves, preselect=8, groups=donors)
-    X, Y, X_test, Y_test, genes = split_fold(data, fold, "fold", 8)
+    X, Y, X_test, Y_test, genes = scale_fold(data, fold, "fold", 8)
     fitted = clone(model).fit(X, Y)
     return record, fitted, (X_test, Y_test), data.gene_names[genes]
 
