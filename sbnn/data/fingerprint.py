@@ -49,7 +49,7 @@ WORKER_PARAMETERS = {"n_jobs", "verbose"}
 #: Parameters of estimators that were added after results had been stored; None changes nothing.
 ADDED_PARAMETERS = {"required_genes", "candidate_genes"}
 #: Packages whose functions and classes are identified by their names.
-NAMED_PACKAGES = {"sbnn", "sklearn"}
+NAMED_PACKAGES = {"sbnn", "sklearn", "numpy"}
 #: Folders of installed packages.
 INSTALLED = {"site-packages", "dist-packages"}
 #: What is known about our data and records besides their content: fields, and entries of these.
@@ -73,8 +73,8 @@ def fingerprint(value: object) -> str:
     NaN equals NaN. Arrays of floats are compared in single precision, since sums are rounded in
     another order on other processors.
 
-    A function or class counts by its module and name if it is one of this package or of
-    scikit-learn, with its defaults, what a decorator encloses, and the arguments of a
+    A function or class counts by its module and name if it is one of this package, scikit-learn
+    or NumPy, with its defaults, what a decorator encloses, and the arguments of a
     `functools.partial`. Any other may be edited and keep its name.
 
     Raises
@@ -308,7 +308,9 @@ class _Fingerprint:
 
     def _add_function(self, function):
         """Add a function, method or class by its module and name."""
-        self._tag("function", function.__module__, function.__qualname__)
+        # methods of arrays are in no module; stored results have their name twice
+        module = getattr(function, "__module__", function.__name__)
+        self._tag("function", module, function.__qualname__)
         variables = getattr(function, "__closure__", None) or ()  # such as what is decorated
         self._add_items(variable.cell_contents for variable in variables)
         defaults = getattr(function, "__defaults__", None) or ()
@@ -425,8 +427,9 @@ def _no_identity(value):
 
 
 def _package(code):
-    """Package of a function or class."""
-    module = getattr(code, "__module__", None) or ""  # methods of built-in classes have none
+    """Package of a function or class, such as NumPy of ``np.ndarray.clip``."""
+    home = getattr(code, "__objclass__", code)
+    module = getattr(home, "__module__", None) or ""
     return module.partition(".")[0]
 
 

@@ -220,6 +220,8 @@ def saved(cells, folds, tmp_path_factory):
 class TransferTree(ContraryTree):
     """That accepts cells of another species."""
 
+    algorithm_version = 1
+
     def fit(self, X, y, families, groups, source):
         return super().fit(X, y, families, groups)
 
