@@ -49,7 +49,7 @@ WORKER_PARAMETERS = {"n_jobs", "verbose"}
 #: Parameters of estimators that were added after results had been stored; None changes nothing.
 ADDED_PARAMETERS = {"required_genes", "candidate_genes"}
 #: Packages whose functions and classes are identified by their names.
-NAMED_PACKAGES = {"numpy", "sbnn", "sklearn"}
+NAMED_PACKAGES = {"sbnn", "sklearn", "numpy"}
 #: Folders of installed packages.
 INSTALLED = {"site-packages", "dist-packages"}
 #: What is known about our data and records besides their content: fields, and entries of these.
@@ -73,8 +73,8 @@ def fingerprint(value: object) -> str:
     NaN equals NaN. Arrays of floats are compared in single precision, since sums are rounded in
     another order on other processors.
 
-    A function or class counts by its module and name if it is one of this package, scikit-learn or
-    NumPy, with its defaults, what a decorator encloses, and the arguments of a
+    A function or class counts by its module and name if it is one of this package, scikit-learn
+    or NumPy, with its defaults, what a decorator encloses, and the arguments of a
     `functools.partial`. Any other may be edited and keep its name.
 
     Raises
@@ -308,7 +308,7 @@ class _Fingerprint:
 
     def _add_function(self, function):
         """Add a function, method or class by its module and name."""
-        # a method of a class in C has no module
+        # methods of arrays are in no module; stored results have their name twice
         module = getattr(function, "__module__", function.__name__)
         self._tag("function", module, function.__qualname__)
         variables = getattr(function, "__closure__", None) or ()  # such as what is decorated
@@ -427,9 +427,9 @@ def _no_identity(value):
 
 
 def _package(code):
-    """Package of a function or class."""
-    owner = getattr(code, "__objclass__", code)  # a method of a class in C has no module
-    module = getattr(owner, "__module__", None) or ""
+    """Package of a function or class, such as NumPy of ``np.ndarray.clip``."""
+    home = getattr(code, "__objclass__", code)
+    module = getattr(home, "__module__", None) or ""
     return module.partition(".")[0]
 
 
