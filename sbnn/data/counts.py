@@ -17,6 +17,8 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sbnn.data.checks import (
     abbreviate,
+    check_in_order,
+    check_numeric,
     dense,
     is_anndata,
 )
@@ -93,6 +95,7 @@ def row_sums(counts: Any) -> np.ndarray:
 
 def convert_counts(counts: ArrayLike, shape: tuple[int, int]) -> np.ndarray | sparse.csr_array:
     """Convert raw counts to an integer array or CSR matrix of this shape."""
+    check_numeric(counts, "counts")
     if sparse.issparse(counts):
         matrix = sparse.csr_array(counts, copy=True)
         matrix.sum_duplicates()  # an entry may be stored in parts
@@ -165,6 +168,10 @@ def normalize_library_size(
     ValueError
         If a cell has no counts, counts are negative or infinite, or totals are too small.
     """
+    check_numeric(counts, "counts")
+    if totals is not None:
+        check_numeric(totals, "totals")
+        check_in_order(counts, totals, "totals")
     values = check_array(counts, **NOT_NEGATIVE)
     sums = row_sums(values)
     library_sizes = sums if totals is None else np.asarray(totals, dtype=np.float64)
@@ -333,4 +340,6 @@ class CountNormalizer(  # type: ignore[call-arg]  # scikit-learn has no types
 
 
 def _counts_table(X):
-    return X.to_df("counts") if is_anndata(X) else X
+    table = X.to_df("counts") if is_anndata(X) else X
+    check_numeric(table, "X")
+    return table

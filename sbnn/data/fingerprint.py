@@ -42,8 +42,8 @@ KINDS_OF_ENTRIES = {
 }
 #: Entries of the truth with a row for each cell, which are in ``obsm``.
 TRUTH_OF_CELLS = ("latent", "latents", "outputs")
-#: Arguments that change no result, or that follow from others, as a panel does from the estimator.
-NOT_DECISIVE = {"results", "model_file", "overwrite", "n_jobs", "verbose", "keep", "panel"}
+#: Arguments that change no result.
+NOT_DECISIVE = {"results", "model_file", "overwrite", "n_jobs", "verbose", "keep"}
 #: Parameters of estimators that change no result.
 WORKER_PARAMETERS = {"n_jobs", "verbose"}
 #: Parameters of estimators that were added after results had been stored; None changes nothing.
@@ -208,7 +208,7 @@ class _Fingerprint:
         is_instance = not isinstance(value, type)
         if hasattr(value, "get_params") and is_instance:
             self._add_estimator(value)
-        elif is_dataclass(value) and is_instance:
+        elif is_dataclass(value) and is_instance and _has_known_name(type(value)):
             self._tag("dataclass", _class_name(value))
             self._add_named(_dataclass_content(value))
         elif isinstance(value, functools.partial):
@@ -311,10 +311,11 @@ class _Fingerprint:
         # methods of arrays are in no module; stored results have their name twice
         module = getattr(function, "__module__", function.__name__)
         self._tag("function", module, function.__qualname__)
-        variables = getattr(function, "__closure__", None) or ()  # such as what is decorated
-        self._add_items(variable.cell_contents for variable in variables)
-        defaults = getattr(function, "__defaults__", None) or ()
-        self._add_items(defaults)
+        if _package(function) == "sbnn":  # another package has a version
+            variables = getattr(function, "__closure__", None) or ()  # such as what is decorated
+            self._add_items(variable.cell_contents for variable in variables)
+            defaults = getattr(function, "__defaults__", None) or ()
+            self._add_items(defaults)
         owner = getattr(function, "__self__", None)  # of a method
         if owner is not None and not inspect.ismodule(owner):
             self.add(owner)
@@ -414,7 +415,8 @@ def _dataclass_content(value):
         elif isinstance(part, dict):
             content[name] = {key: item for key, item in part.items() if key not in NOT_CONTENT}
     if "X" in content and content.get("counts") is not None:  # `Paired`
-        content["X"] = _expression(value.X, value.counts, value.library_size)
+        library_size = confirm_library_size(value.X, value.counts, value.library_size)
+        content["X"] = _expression(value.X, value.counts, library_size)
         content["counts"] = sparse.csr_array(value.counts)
     return content
 

@@ -121,6 +121,8 @@ def match_outputs(model: Any, X: Any, Y: Any, argument: str = "Y") -> Any:
     """Outputs of new cells; those of a table are in the order of the fit."""
     check_is_fitted(model)
     outputs = select_outputs(X, Y)
+    if outputs is not None:
+        check_numeric(outputs, argument)
     if isinstance(outputs, pd.Series) and outputs.name is not None:
         order_by_name([outputs.name], model.output_names_, argument)
     if not isinstance(outputs, pd.DataFrame):
@@ -174,8 +176,11 @@ def validate_training_arrays(model: Any, X: Any, y: Any) -> tuple[np.ndarray, np
 
 def validate_genes(model: Any, X: Any, genes: np.ndarray) -> np.ndarray:
     """Expression of genes, given by their position in the fit, of shape (n, genes)."""
+    check_numeric(X, "X")
     cells = expression_of(X)
-    names = X.var_names if is_anndata(X) else getattr(cells, "columns", None)
+    names = X.var_names if is_anndata(X) else None
+    if isinstance(cells, pd.DataFrame):  # scikit-learn compares the names of other tables
+        names = cells.columns
     seen = getattr(model, "feature_names_in_", None)
     is_in_file = is_anndata(cells)
     columns = genes

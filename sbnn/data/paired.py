@@ -260,12 +260,13 @@ def hash_measurements(adata: AnnData) -> str:
     """
     counts = adata.layers.get("counts")
     if sparse.issparse(counts):  # whose class depends on the file that they were read from
-        counts = counts.data, counts.indices, counts.indptr
+        rows = sparse.csr_array(counts)
+        counts = rows.data, rows.indices, rows.indptr
     table = adata.obsm.get("outputs", pd.DataFrame())
     # not the table, as a copy may have another order in memory
     outputs = np.ascontiguousarray(table), [*getattr(table, "columns", ())]
     about = adata.uns.get("sbnn", {})
-    found = about.get("sha256"), about.get("library_size")
+    found = about.get("sha256"), about.get("library_size"), about.get("notes") is not None
     names = [*adata.obs_names], [*adata.var_names]
     return joblib.hash([names, adata.X, counts, outputs, found])
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
 
+from sbnn.data.checks import check_numeric
 from sbnn.data.counts import NOT_NEGATIVE, convert_counts, log2p1, normalize_library_size
 from sbnn.errors import check_number
 
@@ -81,6 +82,7 @@ def select_genes(
     check_number("n_genes", n_genes, int, low=1)
     check_number("threshold", threshold, float, low=0)
     check_number("min_cells", min_cells, int, low=0)
+    check_numeric(counts, "counts")
     values = check_array(counts, **NOT_NEGATIVE)
     convert_counts(values, values.shape)
     mean_log2, frequency, eligible, position = curve_positions(counts, threshold, min_cells)

@@ -212,7 +212,8 @@ def _fingerprint_fits(fits):
         for fit in row:
             prints = {"function": fit.func.__name__}
             for name, value in bound_arguments(fit.func, fit.args, fit.keywords).items():
-                if name not in NOT_DECISIVE:
+                # a panel follows from the estimator
+                if name not in NOT_DECISIVE and name != "panel":
                     prints[name] = fingerprint_once(value)
             for name, value in prints.items():
                 in_all_fits = arguments.setdefault(name, [])

@@ -97,6 +97,9 @@ def _false_bounds(record, thresholds, are_shaped):
     left_out = [test.tolist() for _, test in record.folds[1::2]]
     if not fitted or fitted != left_out:
         raise ValueError("record: expected complementary pairs, as from stability_selection")
+    for name in ("required_genes", "candidate_genes"):
+        if record.parameter(0, name) or record.parameter(0, f"network__{name}"):
+            raise ValueError(f"record: halves of a model with {name} say nothing about its genes")
     # random genes would come from the preselected ones
     candidates = record.values.get("preselected", np.ones_like(record.selected))
     n_genes = round(candidates.sum(-1).mean())

@@ -122,7 +122,7 @@ def read_tables(
     is_numbered = False
     if isinstance(expression, AnnData):
         given = outputs
-        if not _is_file(outputs):
+        if not isinstance(outputs, pd.DataFrame) and not _is_file(outputs):
             outputs = select_outputs(expression, outputs)
         # all that one AnnData holds is of the same cells, which then need no names
         is_whole = outputs is not given and labels is None

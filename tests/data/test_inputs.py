@@ -158,3 +158,16 @@ def test_a_linear_model_keeps_the_means_of_its_genes(data):
     X = np.where(data.X > 2, data.X, -data.X).astype("f8")
     RIDGE.fit(sparse.coo_array(X), data.Y)
     np.testing.assert_allclose(RIDGE.x_mean_, X.mean(axis=0))
+
+
+@pytest.mark.parametrize("model", [NETWORK, RIDGE])
+def test_masks_and_dates_do_not_become_numbers(model, adata, data):
+    model.fit(data.X, data.Y)
+    masked = np.ma.masked_greater(data.X, 5)
+    dates = pd.to_datetime(["2020-01-01"] * len(data.Y)).to_frame()
+    with pytest.raises(ValueError, match="X: masked values"):
+        model.predict(masked)
+    with pytest.raises(ValueError, match="X: masked values"):
+        model.score(masked, data.Y)
+    with pytest.raises(ValueError, match="Y: Datetime64? data not supported"):
+        model.score(data.X, dates)

@@ -304,6 +304,7 @@ def test_validated_cells_are_only_unpacked(convert, adata, tmp_path, request):
         lambda cells: setattr(cells, "var_names", cells.var_names[::-1]),
         lambda cells: setattr(cells, "obs_names", cells.obs_names[::-1]),
         lambda cells: cells.uns["sbnn"].update(library_size=7.0),
+        lambda cells: cells.uns["sbnn"].pop("notes"),
     ],
 )
 def test_changed_cells_are_validated_again(change, adata):

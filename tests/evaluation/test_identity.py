@@ -12,10 +12,12 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.feature_selection import f_classif
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from sbnn import DistilledSettings
 from sbnn.data.counts import log2p1, normalize_library_size
 from sbnn.data.fingerprint import fingerprint, fingerprint_arguments
 from sbnn.data.paired import paired
@@ -96,6 +98,7 @@ FUNCTIONS = [
     Ridge,
     Ridge().fit,
     Ridge(2.0).fit,
+    rbf_kernel,
     LeaveOneOutRidge().fit,  # which is decorated
     StandardScaler().fit_transform,
     np.mean,
@@ -107,7 +110,7 @@ PARTIALS = [
     functools.partial(log2p1, 2),
     functools.partial(log2p1, x=1),
 ]
-OBJECTS = [Settings(), Settings((0.1, 0.3)), KFold(3), KFold(4)]
+OBJECTS = [DistilledSettings(), DistilledSettings(n_trees=7), KFold(3), KFold(4)]
 LARGE_AND_SMALL = [np.array([0.0, 1e-9, 1e9, 1e9 + 1]), np.array([0.0, 1e-9, 1e9, 1e9 + 2])]
 CATEGORIES = [pd.Categorical(["a", "b"]), pd.Categorical(["b", "a"])]
 TENSORS = [torch.tensor([1.0, 2.0]), torch.tensor([1.0, 3.0])]
@@ -196,6 +199,7 @@ def test_a_function_counts_by_its_module_and_defaults(monkeypatch):
         pytest.param(lambda x: x, id="a lambda"),
         pytest.param(scale, id="a function of the user's"),
         pytest.param(Settings, id="a class of the user's"),
+        pytest.param(Settings(), id="fields of such a class, which may have methods"),
         pytest.param(functools.partial(scale, 1), id="arguments of it"),
         pytest.param(FunctionTransformer(scale), id="a step of a pipeline"),
         pytest.param(max, id="a function of Python"),
@@ -295,6 +299,11 @@ def test_logarithms_of_another_processor_are_the_same(adata, data):
     other_data = replace(data, X=X)
     assert fingerprint(other_adata) == fingerprint(adata)
     assert fingerprint(other_data) == fingerprint(data)
+
+
+def test_other_expression_with_the_same_counts_differs(data):
+    other = replace(data, X=data.X + 0.1)
+    assert fingerprint(other) != fingerprint(data)
 
 
 def test_counts_beside_other_values_are_identified(adata):

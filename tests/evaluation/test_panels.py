@@ -14,11 +14,14 @@ from sbnn import (
     fit_full,
     map_trust,
     results,
+    selection_table,
     stability_selection,
 )
 from sbnn.data.fingerprint import fingerprint
 from sbnn.data.preprocessing import preselect_genes
+from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.interpretation import interpret_held_out
+from sbnn.evaluation.runs import store_result
 from sbnn.evaluation.stability import panel_table
 from sbnn.results import Record
 
@@ -135,6 +138,23 @@ def test_halves_take_no_panel(name, wrap, data, left_out, no_fit):
     model = network(None).set_params(**{name: left_out[:5]})
     with pytest.raises(ValueError, match="estimator: .* set required_genes and candidate_genes"):
         stability_selection(wrap(model), data, 1, verbose=False)
+
+
+def test_frequencies_of_a_panel_are_not_judged(data, left_out):
+    halves = complementary_pairs(data.n_cells, 1)
+    record = cross_validate(network(left_out[:2]), data, halves, verbose=False)
+    with pytest.raises(ValueError, match="halves of a model with required_genes"):
+        selection_table(record)
+
+
+def test_a_result_depends_on_an_argument_called_panel(tmp_path):
+    @store_result
+    def choose(panel, *, results=None, overwrite=False):
+        return Record(experiment="choice", dataset="", sha256="", params=[{}], values={})
+
+    choose(["Sst"], results=tmp_path / "a.pickle.xz")
+    with pytest.raises(ValueError, match="differs in panel"):
+        choose(["Vip"], results=tmp_path / "a.pickle.xz")
 
 
 def test_without_a_panel_records_are_those_of_before():
