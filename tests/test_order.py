@@ -54,7 +54,7 @@ from sbnn.mechanism_shift import (
 )
 from sbnn.own_data.explorer.columns import page_data
 from sbnn.own_data.results import predict_cells, write_tables
-from sbnn.own_data.tables import values_table
+from sbnn.own_data.values import values_table
 from sbnn.plotting.colors import Groups, color_by
 
 API = (Path(__file__).resolve().parents[1] / "docs" / "api.md").read_text()

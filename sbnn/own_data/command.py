@@ -173,7 +173,7 @@ def _read_user_tables(parameters):
 
 def print_understood(adata: Any) -> None:
     """Print what the tables were taken for."""
-    from sbnn.own_data.tables import values_table
+    from sbnn.own_data.values import values_table
 
     print(*adata.uns["sbnn"]["notes"], sep="\n")
     print(values_table(adata).to_string(), flush=True)

@@ -10,7 +10,8 @@ from anndata import AnnData
 from scipy import sparse
 
 from sbnn.data.paired import as_paired
-from sbnn.own_data.tables import read_tables, values_table
+from sbnn.own_data.tables import read_tables
+from sbnn.own_data.values import values_table
 
 RNG = np.random.default_rng(0)
 CELLS = [f"c{i}" for i in range(12)]
