@@ -108,7 +108,9 @@ def main():
             continue
         row = pd.DataFrame([measure(signal, n_cells, draw)])
         rows = pd.concat([rows, row], ignore_index=True)
-        write_atomically(rows.to_csv(index=False, float_format="%.6f").encode(), SAVED)
+        write_atomically(
+            rows.to_csv(index=False, float_format="%.6f").encode(), SAVED, beginning=b"version,"
+        )
     print(to_markdown(summarise(rows)))
 
 

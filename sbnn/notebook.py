@@ -8,6 +8,8 @@ from sbnn.errors import require
 
 #: Folder of a checkout; an installed package has none.
 REPOSITORY = Path(__file__).resolve().parents[1]
+#: Beginning of a notebook.
+NOTEBOOK = rb'\s*\{\s*"cells":'
 KERNEL_OPTIONS = (
     "--log-level=CRITICAL",  # a kernel warns of connections, and of being ended
     # files in the current folder, such as a clone called sbnn, would be imported
@@ -26,29 +28,34 @@ def run_notebook(
     require("papermill")
     import papermill
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # papermill fills in what is in braces
-    source_path, target_path = (
-        str(path).replace("{", "{{").replace("}", "}}") for path in (source, target)
-    )
-    try:
-        papermill.execute_notebook(
-            source_path,
-            target_path,
-            parameters,
-            cwd=cwd,
-            progress_bar=False,  # of cells, one of which may take an hour
-            kernel_manager_class=_manager_of_this_python(),
-            extra_arguments=KERNEL_OPTIONS,
+    from sbnn.store import replacing
+
+    failure = None
+    with replacing(target, beginning=NOTEBOOK) as temporary:
+        # papermill fills in what is in braces
+        source_path, target_path = (
+            str(path).replace("{", "{{").replace("}", "}}") for path in (source, temporary)
         )
-    except papermill.PapermillExecutionError as error:
-        message = f"{error.ename}: {error.evalue}"
-        raise ValueError(message.removeprefix("ValueError: ")) from error
-    except RuntimeError as error:  # of nbclient and jupyter_client, about the kernel
-        raise ValueError(
-            f"{source.name}: {error}; the memory may have run out: free some, or use fewer --jobs, "
-            "and give the same command again"
-        ) from error
+        try:
+            papermill.execute_notebook(
+                source_path,
+                target_path,
+                parameters,
+                cwd=cwd,
+                progress_bar=False,  # of cells, one of which may take an hour
+                kernel_manager_class=_manager_of_this_python(),
+                extra_arguments=KERNEL_OPTIONS,
+            )
+        except papermill.PapermillExecutionError as error:  # the notebook shows where
+            failure = error
+        except RuntimeError as error:  # of nbclient and jupyter_client, about the kernel
+            raise ValueError(
+                f"{source.name}: {error}; the memory may have run out: free some, or use fewer "
+                "--jobs, and give the same command again"
+            ) from error
+    if failure is not None:
+        message = f"{failure.ename}: {failure.evalue}"
+        raise ValueError(message.removeprefix("ValueError: ")) from failure
 
 
 def _manager_of_this_python():

@@ -37,6 +37,9 @@ MOST_LEVELS = DEEPEST + 5  # of a pickle: a table is two dicts, and an array a c
 PLAIN_ARRAY = re.compile(r"[<|][biufU][1-9]\d*")
 MOST_AXES = 32
 TABLE = {"columns", "index", "index_name"}  # keys of a dict that stands for a table
+BYTES_OF_BEGINNING = 2**12  # of an existing file that is to be replaced
+#: Beginning of a file of `write_file`: a dict that is never referred to again, unlike in others.
+RECORD = rb"\x80\x05\x95.{8}\}\("
 
 # The instructions of pickles that `write_file` produces. None of them calls anything but
 # `numpy.ndarray`, refers to an object a second time, or gives objects that are registered in this
@@ -61,7 +64,7 @@ def write_file(value: object, path: str | PathLike[str]) -> None:
     restored = decode(_unpickle_data(compressed))
     if _pickle_data(encode(restored)) != content:
         raise ValueError(f"{path}: a file would not give back the same data")
-    write_atomically(compressed, path)
+    write_atomically(compressed, path, beginning=RECORD)
 
 
 def read_file(path: str | PathLike[str], build: Callable[[Any], T]) -> T:
@@ -72,45 +75,55 @@ def read_file(path: str | PathLike[str], build: Callable[[Any], T]) -> T:
         return build(decode(_unpickle_data(content)))
     except Exception as error:  # any error that a damaged or hostile file causes
         raise ValueError(
-            f"{path} is not a record that this version can read, or it is damaged: {error}; a "
-            "record of sbnn 1.0 or earlier must be computed again, or read with that version"
+            f"{path} is not a record that this version can read, or it is damaged: {error}; delete "
+            "this file to compute it again, or read one of sbnn 1.0 or earlier with that version"
         ) from error
 
 
-def write_atomically(content: bytes, path: str | PathLike[str]) -> None:
-    """Write bytes such that the file is either unchanged or complete."""
-    with _replace_file(path) as (temporary, target):
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
+# --- files of any kind
 
 
-def write_with(write: Callable[[Path], object], path: str | PathLike[str]) -> None:
-    """Let a function write a temporary file, which then replaces the file in one step."""
-    with _replace_file(path) as (temporary, target):
-        write(temporary)
+def write_atomically(content: bytes, path: str | PathLike[str], beginning: bytes) -> None:
+    """Write bytes such that the file is either unchanged or complete, see `replacing`."""
+    with replacing(path, beginning) as temporary:
+        temporary.write_bytes(content)
+
+
+def require_writable(path: str | PathLike[str], beginning: bytes) -> None:
+    """Raise the error of `replacing` before hours of fits instead of after."""
+    with _temporary_file(path, beginning):
+        pass
+
+
+@contextmanager
+def replacing(path: str | PathLike[str], beginning: bytes) -> Iterator[Path]:
+    """Temporary file, which replaces a file in one step if the block ends without an error.
+
+    Everything that is written passes here, so that no file of the user's is lost: an existing one
+    must begin with a match of the regular expression `beginning`, by which the files that the
+    caller writes are known. It keeps its permissions.
+    """
+    with _temporary_file(path, beginning) as (temporary, target):
+        yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)
 
 
-def require_writable(path: str | PathLike[str]) -> None:
-    """Raise the error of a file that cannot be written, before hours of fits instead of after."""
-    with _replace_file(path) as (temporary, _):
-        temporary.touch()
-
-
 @contextmanager
-def _replace_file(path: str | PathLike[str]) -> Iterator[tuple[Path, Path]]:
-    """Temporary path for what is to replace a file, and the path of the file itself."""
+def _temporary_file(path, beginning):
+    """Temporary file for what is to replace a file, and the path of the file itself."""
     refuse_device(path)
     target = Path(path).resolve()  # the file, not a link to it, is replaced
+    _refuse_other_file(target, beginning)
     target.parent.mkdir(parents=True, exist_ok=True)
     # another process may write the same file at the same time; the later one wins
-    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")  # short, as names may be the longest
+    # and it is short, as names may be the longest, with the ending by which writers know formats
+    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp{target.suffix}")
     try:
+        temporary.touch()
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         yield temporary, target
     except OSError as error:
         message = f"cannot write {target}: {error.strerror}; an existing file is left unchanged"
@@ -118,6 +131,24 @@ def _replace_file(path: str | PathLike[str]) -> Iterator[tuple[Path, Path]]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _refuse_other_file(path, beginning):
+    """Reject a folder, and a file that does not begin as those of the caller."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; give the path of a file")
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        content = file.read(BYTES_OF_BEGINNING)
+    with suppress(lzma.LZMAError):
+        decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+        content = decompressor.decompress(content, max_length=BYTES_OF_BEGINNING) or content
+    if content and not re.match(beginning, content, re.DOTALL):
+        raise FileExistsError(
+            f"{path} was not written by this version of sbnn; move or delete it, or give another "
+            "path"
+        )
 
 
 def refuse_device(path: str | PathLike[str]) -> None:

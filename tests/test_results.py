@@ -325,7 +325,7 @@ def assert_refused(tmp_path, monkeypatch):
 )
 def test_a_file_of_another_length_is_refused(change, record, tmp_path, assert_refused):
     whole = save(record, tmp_path / "small.pickle.xz").read_bytes()
-    assert_refused(change(whole), "sbnn 1.0 or earlier must be computed again")
+    assert_refused(change(whole), "delete this file to compute it again")
 
 
 def test_a_flipped_bit_anywhere_is_noticed(record, tmp_path, assert_refused):

@@ -3,6 +3,7 @@
 import ast
 import errno
 import os
+import stat
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -11,10 +12,12 @@ from entries import cells, network, two_folds
 from matplotlib.figure import Figure
 
 import sbnn
-from sbnn import CountNormalizer, explore, store
+from sbnn import CountNormalizer, explore
 from sbnn.data.simulate import simulate_patchseq, simulate_tables
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.fits import fit_full
+from sbnn.notebook import run_notebook
+from sbnn.own_data import folder as folder_of_results
 from sbnn.plotting import save_figure
 from sbnn.results import save
 
@@ -69,14 +72,39 @@ def write_table(folder, seed):
 
 def write_annotated(folder, seed):
     adata = simulate_patchseq(n_cells=20, n_genes=9, n_true_genes=3, random_state=seed)
-    store.write_with(adata.write_h5ad, folder / "cells.h5ad")
-    return folder / "cells.h5ad"
+    return folder_of_results.write_files(folder, {"cells.h5ad": adata.write_h5ad}, {})["cells.h5ad"]
+
+
+def write_notebook(folder, seed):
+    import nbformat
+
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    metadata = kernel | {"language_info": {"name": "python"}}
+    new = nbformat.v4.new_notebook(metadata=metadata)
+    nbformat.write(new, folder / "source.ipynb")
+    run_notebook(folder / "source.ipynb", folder / "executed.ipynb", {"seed": seed})
+    return folder / "executed.ipynb"
 
 
 WRITERS = [value for name, value in sorted(vars().items()) if name.startswith("write_")]
+of_all_writers = pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
 
 
-@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
+@of_all_writers
+def test_only_files_of_the_same_writer_are_replaced(write, tmp_path):
+    path = write(tmp_path, seed=1)
+    path.chmod(0o600)
+    before = path.read_bytes()
+    write(tmp_path, seed=2)
+    assert path.read_bytes() != before
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.write_text("mine")
+    with pytest.raises(FileExistsError, match=path.name):
+        write(tmp_path, seed=3)
+    assert path.read_text() == "mine"
+
+
+@of_all_writers
 @pytest.mark.parametrize(("step", "error"), [("fsync", FULL), ("replace", KeyboardInterrupt())])
 def test_a_failed_write_leaves_the_old_file(write, step, error, tmp_path, monkeypatch):
     path = write(tmp_path, seed=1)
@@ -86,7 +114,7 @@ def test_a_failed_write_leaves_the_old_file(write, step, error, tmp_path, monkey
         with pytest.raises(type(error)):
             write(tmp_path, seed=2)
     assert path.read_bytes() == before
-    assert list(tmp_path.rglob("*.tmp")) == []
+    assert list(tmp_path.rglob(".*.tmp*")) == []
     assert write(tmp_path, seed=2).read_bytes() != before
 
 
@@ -106,4 +134,4 @@ def direct_writes(path):
 
 def test_files_are_written_in_one_place():
     found = {path.name: direct_writes(path) for path in PACKAGE.rglob("*.py")}
-    assert {name: calls for name, calls in found.items() if calls} == {"store.py": ["open"]}
+    assert {name: calls for name, calls in found.items() if calls} == {"store.py": ["write_bytes"]}

@@ -16,6 +16,8 @@ from sbnn.data.paired import paired
 from sbnn.errors import check_number
 from sbnn.store import write_atomically
 
+#: Name of the first column of a file of simulated cells, by which it is known.
+SIMULATED = "simulated"
 # Fractions of the variance of a programme: between families, types of a family, cells of a type.
 _PROGRAMME_FRACTIONS = (0.40, 0.15, 0.45)
 _DRAWS = 100  # draws of family centres
@@ -196,8 +198,8 @@ def simulate_tables(
     }
     paths = {name: Path(folder, f"{name}.csv") for name in tables}
     for name, table in tables.items():
-        content = table.to_csv(index_label="name", float_format="%.4g")
-        write_atomically(content.encode(), paths[name])
+        content = table.to_csv(index_label=SIMULATED, float_format="%.4g")
+        write_atomically(content.encode(), paths[name], beginning=SIMULATED.encode())
     return paths
 
 

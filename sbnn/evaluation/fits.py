@@ -32,7 +32,7 @@ from sbnn.evaluation.runs import (
 )
 from sbnn.metrics import cells_behind, feature_r2, pooled_r2
 from sbnn.models.base import model_in_units
-from sbnn.models.saved import check_can_be_replaced, model_checksum, replace_model
+from sbnn.models.saved import MODEL, model_checksum
 from sbnn.models.stacked import StackedRegressor, stacked_in_units
 from sbnn.results import Fold, Record, save
 from sbnn.store import require_writable
@@ -73,7 +73,8 @@ def fit_full(
         File of the record, loaded if it holds this fit.
     model_file : str or path-like, optional
         File of the fitted network, for cells in the units of `data`. If it is missing, damaged
-        or that of another fit, the model is fitted again and replaces it.
+        or that of another fit, the model is fitted again and replaces it; a file that is no model
+        is an error.
     overwrite : bool
         Fit again.
     seed : int
@@ -100,12 +101,7 @@ def fit_full(
     require_methods(estimator, "transform", "get_support")
     if model_file is not None:  # known before the fit
         check_path("model_file", model_file)
-        if Path(model_file).is_dir():
-            raise IsADirectoryError(
-                f"model_file: {model_file} is a folder; give the path of a file"
-            )
-        require_writable(model_file)
-        check_can_be_replaced(model_file)
+        require_writable(model_file, MODEL)
     cells = as_paired(data)
     model = configure(estimator, {}, seed)
     everywhere = np.arange(cells.n_cells), np.arange(0)
@@ -119,7 +115,7 @@ def fit_full(
         rescale = stacked_in_units if isinstance(model, StackedRegressor) else model_in_units
         fitted = rescale(model, cells, names)
         normalizer = _count_normalizer(cells)
-        replace_model(fitted, model_file, normalizer=normalizer, record=fingerprint(values))
+        fitted.save(model_file, normalizer=normalizer, record=fingerprint(values))
         values["model_sha256"] = model_checksum(Path(model_file))
     described_model = describe_estimator(model)
     return Record(

@@ -19,7 +19,15 @@ from tqdm.auto import tqdm
 from sbnn.data.fingerprint import NOT_DECISIVE, bound_arguments, fingerprint, fingerprint_arguments
 from sbnn.errors import check_number, check_path, warn
 from sbnn.results import Record, list_differences, load, save
-from sbnn.store import ENDING, encode, read_file, refuse_device, require_writable, write_file
+from sbnn.store import (
+    ENDING,
+    RECORD,
+    encode,
+    read_file,
+    refuse_device,
+    require_writable,
+    write_file,
+)
 
 # values of a fit whose shapes differ between fits
 RAGGED = ("test_predictions", "test_latent", "history", "test_probabilities")
@@ -42,7 +50,13 @@ def configure(estimator: BaseEstimator, point: Mapping[str, Any], seed: int) -> 
     """Clone with the parameters of a grid point, and seeds in place of None."""
     check_estimator(estimator)
     check_number("seed", seed, int, low=0, high=2**32 - 1)
-    model = clone(estimator).set_params(**point)
+    try:
+        model = clone(estimator).set_params(**point)
+    except AttributeError as error:  # of scikit-learn, which does not name it
+        raise ValueError(
+            f"estimator: parameters {[*point]} are those of an estimator in it that is None; give "
+            "that one to it first"
+        ) from error
     for name, value in model.get_params().items():
         if value is None and name.endswith("random_state"):
             model.set_params(**{name: seed})
@@ -127,7 +141,7 @@ def store_result(function=None, *, is_complete=lambda record, arguments: True):
                 )
             if is_complete(saved, arguments):
                 return saved
-        require_writable(path)
+        require_writable(path, RECORD)
         record = dataclasses.replace(function(*args, **kwargs), arguments=prints)
         save(record, path)
         return record
@@ -169,7 +183,7 @@ def fit_all(
             if saved.settings["keys"] == keys:  # in the same order
                 return saved
         encode(vars(record))  # an error before the fits, if it cannot be saved
-        require_writable(path)
+        require_writable(path, RECORD)
         done |= _finished_fits(parts)
 
     missing = {key: call for key, call in calls.items() if key not in done}
@@ -255,7 +269,7 @@ def _load_saved(path):
     try:
         return load(path)
     except ValueError as error:
-        raise ValueError(f"results: {error}; {REMEDY}") from error
+        raise ValueError(f"results: {error}") from error
 
 
 def _finished_fits(parts):
@@ -268,6 +282,7 @@ def _finished_fits(parts):
                 fits[key] = read_file(part, build=lambda values: {**values})
             except ValueError:
                 warn(f"results: {part} is damaged; its fit is done again")
+                part.unlink()
     return fits
 
 

@@ -24,6 +24,8 @@ from sbnn.results import library_versions
 from sbnn.store import refuse_device, write_atomically
 
 FORMAT = "sbnn-model-7"
+#: Beginning of a file: the length of the header of safetensors, and our own in it.
+MODEL = rb'.{8}\{"__metadata__":\{"sbnn":'
 ARRAYS = "support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_", "y_mean_", "y_scale_"
 
 
@@ -57,17 +59,13 @@ class FileMixin(BaseEstimator):
             Fingerprint of the results of the same fit.
         """
         check_is_fitted(self)
-        refuse_other_file(path)
-        write_atomically(self._file_content(normalizer, record), path)
-        return Path(path)
-
-    def _file_content(self, normalizer: CountNormalizer | None, record: str | None) -> bytes:
-        """Content of a file that holds the model, see `save`."""
         header, tensors = self._header_and_tensors(normalizer or self.normalizer_)
         # as it is read, since a tuple is read as a list
         header = json.loads(json.dumps(header | {"record": record}, default=_to_json))
         header["sha256"] = _content_checksum(header, tensors)
-        return save(tensors, metadata={"sbnn": json.dumps(header)})
+        content = save(tensors, metadata={"sbnn": json.dumps(header)})
+        write_atomically(content, path, beginning=MODEL)
+        return Path(path)
 
     def _header_and_tensors(
         self, normalizer: CountNormalizer | None
@@ -119,33 +117,6 @@ class FileMixin(BaseEstimator):
     ) -> Self:
         """Build the estimator of a file."""
         return _build_model(cls, header, tensors)
-
-
-def replace_model(
-    model: FileMixin,
-    path: str | PathLike[str],
-    normalizer: CountNormalizer | None,
-    record: str,
-) -> None:
-    """Save a model, see `FileMixin.save`, also in place of a damaged one."""
-    check_can_be_replaced(path)
-    write_atomically(model._file_content(normalizer, record), path)
-
-
-def check_can_be_replaced(path: str | PathLike[str]) -> None:
-    """Refuse a file that is no model, unless its name says that it is a damaged one."""
-    if Path(path).suffix != ".safetensors":
-        refuse_other_file(path)
-
-
-def refuse_other_file(path: str | PathLike[str]) -> None:
-    """Reject the path of an existing file that does not begin as a model file."""
-    if not Path(path).is_file():
-        return
-    with Path(path).open("rb") as file:
-        beginning = file.read(200)
-    if beginning and b'{"__metadata__":{"sbnn":' not in beginning:
-        raise FileExistsError(f"{path} is no model file of sbnn; delete it, or give another path")
 
 
 @reproducible()

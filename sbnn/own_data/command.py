@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import importlib.metadata
-import json
 import shutil
 import sys
 import threading
@@ -13,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sbnn.errors import check_among, require
+from sbnn.errors import check_among, check_number, require
 from sbnn.notebook import REPOSITORY, run_notebook
 
 OWN_DATA = "08_own_data.ipynb"
@@ -33,6 +32,8 @@ OWN_RECORDS = (
 TABLE_OPTIONS = ("expression", "outputs", "labels", "counts", "genes_in_rows")
 PATH_OPTIONS = ("expression", "outputs", "labels", "require", "candidates")
 SHOWN_FILES = (".csv", ".h5ad", ".html", ".json", ".safetensors")
+#: Beginning of a table of predictions.
+PREDICTIONS = b"cell,sbnn_1,"
 QUICK_PAIRS = 2
 SECONDS_BETWEEN_COUNTS = 0.5
 COMMAND_REMEDY = "give another --out, or --fresh to compute them anew"
@@ -94,7 +95,7 @@ def add_fit(commands: argparse._SubParsersAction) -> None:
     add("--out", default="mine", metavar="FOLDER", help=OUT_HELP)
     add("--fast", action="store_true", help="quick run with small networks and two folds")
     add("--fresh", action="store_true", help="recompute the results in the folder")
-    add("--jobs", type=int, default=1, dest="n_jobs", metavar="N", help=JOBS_HELP)
+    add("--jobs", type=_positive, default=1, dest="n_jobs", metavar="N", help=JOBS_HELP)
 
 
 def _add_table_options(command):
@@ -128,25 +129,35 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
 def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
     """Fit a user's tables with notebook 08, whose parameters the options are, and write results."""
     require("bokeh", "nbconvert", "openTSNE", "papermill")
-    parameters = _with_absolute_paths(options)
+    from sbnn.own_data.folder import (
+        earlier_summary,
+        list_new_files,
+        read_summary,
+        write_files,
+    )
+
     # what is refused is refused now, not after the start of a kernel, and leaves no folder behind
+    folder = Path(out).resolve()
+    earlier = earlier_summary(folder)
+    parameters = _with_absolute_paths(options)
     adata = _read_user_tables(parameters)
     print_understood(adata)
     n_fits = _count_network_fits(adata, parameters, fast)
-    folder = Path(out).resolve()
-    if fresh or _was_fast(folder / OWN_DATA) > fast:
+    was_fast = earlier.get("settings", {}).get("fast", False)
+    if not earlier or fresh or was_fast > fast:
         remove_results(folder)
+        write_files(folder, {}, {"settings": {"fast": fast}})
     if fast:
         print(f"quick run with small networks and two folds, in {folder}: not for conclusions")
     from sbnn.own_data.page import write_page
 
-    with show_progress(folder, n_fits):
-        _run_own_notebook(folder, parameters | {"fast": fast})
-    write_page(folder, OWN_DATA)
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    with list_new_files(folder):
+        with show_progress(folder, n_fits):
+            _run_own_notebook(folder, parameters | {"fast": fast})
+        write_page(folder, OWN_DATA)
     names = sorted(path.name for path in folder.iterdir() if path.suffix in SHOWN_FILES)
     print(f"{folder}: {', '.join(names)}")
-    print(summary["verdict"]["sentence"])
+    print(read_summary(folder)["verdict"]["sentence"])
 
 
 def _with_absolute_paths(options):
@@ -182,8 +193,11 @@ def print_understood(adata: Any) -> None:
 def _count_network_fits(adata, parameters, fast):
     """Number of networks to fit for each record, after the same checks as in the notebook."""
     # takes longer to import than a table to refuse
+    from sbnn.models.base import find_device
     from sbnn.own_data.results import count_fits, read_panel
 
+    find_device(parameters["device"])
+    check_number("seed", parameters["seed"], int, low=0, high=2**32 - 1)
     with print_warnings():
         read_panel(
             adata.var_names,
@@ -229,14 +243,6 @@ def print_warnings() -> Iterator[None]:
         yield
     for warning in caught:
         print(f"warning: {warning.message}", file=sys.stderr)
-
-
-def _was_fast(notebook):
-    """Whether results of a quick run are in the folder of an executed notebook."""
-    if not notebook.exists():
-        return False
-    metadata = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
-    return metadata.get("papermill", {}).get("parameters", {}).get("fast", False)
 
 
 def remove_results(folder: Path) -> None:
@@ -295,13 +301,12 @@ def predict(
 ) -> None:
     """Place new cells on the map of a fitted model, and predict their outputs."""
     from sbnn.own_data.results import predict_cells
-    from sbnn.store import write_atomically
+    from sbnn.store import require_writable, write_atomically
 
-    if Path(out).suffix == ".safetensors":
-        raise ValueError(f"--out: {out} would replace a model; give the path of a .csv file")
+    require_writable(out, PREDICTIONS)
     with print_warnings():
         table = predict_cells(model, expression, counts, genes_in_rows)
-    write_atomically(table.to_csv(float_format="%.6g").encode(), out)
+    write_atomically(table.to_csv(float_format="%.6g").encode(), out, PREDICTIONS)
     print(f"{len(table)} cells: {out}")
 
 

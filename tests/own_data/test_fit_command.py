@@ -20,6 +20,7 @@ from sbnn import cli
 from sbnn.data.simulate import simulate_tables
 from sbnn.own_data import command
 from sbnn.own_data import page as own_page
+from sbnn.own_data.folder import write_files
 from sbnn.results import load
 from sbnn.study.report import read_study_records
 
@@ -129,12 +130,6 @@ def test_cells_of_the_fit_are_placed_again(fitted, tmp_path):
     np.testing.assert_allclose(again, cells, atol=1e-4)
 
 
-def test_new_cells_do_not_replace_a_model(tmp_path, capsys):
-    model = tmp_path / "stacked.safetensors"
-    assert run("predict", model, "counts.csv", "--out", model) == 2
-    assert "would replace a model" in capsys.readouterr().err
-
-
 @pytest.mark.slow
 def test_tables_of_a_fit_are_printed(fitted, capsys):
     assert run("report", fitted) == 0
@@ -164,11 +159,10 @@ def asked(monkeypatch):
     calls = []
 
     def note_parameters(source, target, parameters):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        notebook = {"metadata": {"papermill": {"parameters": parameters}}}
-        target.write_text(json.dumps(notebook), encoding="utf-8")
-        summary = {"verdict": {"sentence": "A sentence."}}
-        (target.parent / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+        target.write_text("{}", encoding="utf-8")
+        settings = {"fast": parameters["fast"]}
+        summary = {"settings": settings, "verdict": {"sentence": "A sentence."}}
+        write_files(target.parent, {"genes.csv": Path.touch}, summary)
         calls.append(parameters)
 
     monkeypatch.setattr(command, "run_notebook", note_parameters)
@@ -184,6 +178,8 @@ def asked(monkeypatch):
         ("--groups", "day", "'day'"),
         ("--require", "raw/labels.csv", "are not among the 30 genes"),
         ("--color", "day", "color: 'day' is unknown, expected one of ['family', 'type', 'donor']"),
+        ("--device", "nope", "device: 'nope' cannot be used here"),
+        ("--seed", "-1", "seed must be a whole number in [0, "),
     ],
 )
 def test_a_refused_table_leaves_no_folder(option, value, text, tables, asked, capsys):
@@ -191,6 +187,29 @@ def test_a_refused_table_leaves_no_folder(option, value, text, tables, asked, ca
     assert text in capsys.readouterr().err.splitlines()[-1]
     assert not asked
     assert not Path("mine").exists()
+
+
+def test_files_of_the_user_are_not_replaced(tables, asked, capsys):
+    counts = Path("raw/counts.csv").read_bytes()
+    for words in (
+        [*tables, "--out", "raw"],
+        ["predict", "mine", "raw/counts.csv", "--out", "raw/counts.csv"],
+    ):
+        assert run(*words) == 2
+        assert "not written" in capsys.readouterr().err
+    assert Path("raw/counts.csv").read_bytes() == counts
+    assert not asked
+
+
+@pytest.mark.parametrize("name", ["genes.csv", command.OWN_DATA])
+def test_a_changed_result_is_not_replaced(name, tables, asked, capsys):
+    assert run(*tables) == 0
+    assert run(*tables) == 0
+    Path("mine", name).write_text("with notes", encoding="utf-8")
+    assert run(*tables) == 2
+    assert f"{name} is not as this version of sbnn wrote it" in capsys.readouterr().err
+    assert Path("mine", name).read_text(encoding="utf-8") == "with notes"
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,6 @@ def no_data(monkeypatch):
     ("words", "expected"),
     [
         ("02", [("02", "auto")]),
-        ("02 mine", [("02", "mine")]),
         ("all simulated", [(number, "simulated") for number in ("01", "02", "03", "04")]),
         ("all gouwens", [(number, "gouwens") for number in ("01", "02", "03", "04")]),
         ("all gouwens_ephys", [("05", "gouwens_ephys")]),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sbnn.errors import check_path, require
+from sbnn.own_data.folder import HTML
 from sbnn.results import Record, check_record
 from sbnn.store import write_atomically
 
@@ -28,7 +29,7 @@ class Explorer:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page to a file atomically and return the path."""
         file = Path(path)
-        write_atomically(self.html.encode(), file)
+        write_atomically(self.html.encode(), file, beginning=HTML)
         return file
 
     def _repr_html_(self):
