@@ -6,6 +6,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from anndata import AnnData
 
 from sbnn.data.checks import abbreviate
 
-PAGE = "docs/own_data.md"  # which shows how tables are brought into shape
+#: Where recipes show how tables are brought into shape.
+PAGE = 'docs/own_data.md, "Prepare your files"'
 NAMES_SEEN = 3  # of each axis, in an error
 #: Changes of names, as arguments of `Series.str.replace`, of which one may make two files equal.
 CHANGES = (
@@ -49,11 +51,18 @@ def count_matches(names: pd.Index, others: pd.Index) -> int:
 # --- what was seen
 
 
-def what_was_seen(tables: Mapping[str, pd.DataFrame | AnnData]) -> str:
-    """Say the size, the first names and the first text of each table, and which names match.
+@contextmanager
+def naming_the_page() -> Iterator[None]:
+    """Errors about tables of a user end with where to find recipes; decorates what reads them."""
+    try:
+        yield
+    except ValueError as error:
+        error.args = (f"{error}; see {PAGE}",)
+        raise
 
-    An error about one or two tables ends with it.
-    """
+
+def what_was_seen(tables: Mapping[str, pd.DataFrame | AnnData]) -> str:
+    """Say the size, the first names and the first text of each table, and which names match."""
     sizes = []
     for what, table in tables.items():
         rows, columns = axes(table)
@@ -68,7 +77,7 @@ def what_was_seen(tables: Mapping[str, pd.DataFrame | AnnData]) -> str:
         text = "" if what == "labels" else _first_text(table)
         if text:
             parts.append(f"the first value of {what} that is no number: {text}")
-    return "; ".join([*parts, f"see {PAGE}"])
+    return "; ".join(parts)
 
 
 def _count_shared_names(tables):

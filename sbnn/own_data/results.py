@@ -31,7 +31,7 @@ from sbnn.models.published import SparseBottleneckRegressor
 from sbnn.models.saved import read_class_name
 from sbnn.models.stacked import StackedRegressor
 from sbnn.own_data.folder import write_files
-from sbnn.own_data.names import suggest_spelling
+from sbnn.own_data.names import naming_the_page, suggest_spelling
 from sbnn.own_data.tables import (
     counts_or_logs,
     get_expression,
@@ -489,6 +489,7 @@ def load_network(path: str | os.PathLike[str]) -> Any:
     return model_class.load(file)  # which names another class that the file holds
 
 
+@naming_the_page()
 def predict_cells(
     model: Any,
     expression: str | os.PathLike[str] | pd.DataFrame | AnnData,

@@ -35,9 +35,9 @@ from sbnn.data.inputs import load_into_memory, select_outputs
 from sbnn.data.paired import paired
 from sbnn.errors import warn
 from sbnn.own_data.names import (
-    PAGE,
     are_numbered,
     axes,
+    naming_the_page,
     suggest_change,
     suggest_spelling,
     what_was_seen,
@@ -49,12 +49,13 @@ PACKED = ".gz", ".bz2", ".zip", ".xz", ".zst", ".tar"
 BLOCK_SIZE = 2**20  # bytes
 LEAST_SHARED = 0.5  # of the cells of the smaller table
 #: Errors that say what is wrong.
-CLEAR_ERRORS = FileNotFoundError, ImportError, IsADirectoryError, MemoryError, PermissionError
+CLEAR_ERRORS = FileNotFoundError, ImportError, MemoryError, PermissionError
 COPY_CORRELATION = 0.999  # of an output with the gene that it copies
 LARGEST_STEP = 0.1  # between numbers in single precision, relative to the SD of an output
 FEW_COLUMNS = 0.2  # of the expressed ones: no counts, beside counts
 
 
+@naming_the_page()
 def read_tables(
     expression: str | Path | pd.DataFrame | AnnData,
     outputs: str | Path | pd.DataFrame | Sequence[str] = "outputs",
@@ -189,7 +190,7 @@ def find_complete_cells(Y: pd.DataFrame) -> pd.Series:
     if complete.mean() < LEAST_SHARED:
         raise ValueError(
             f"outputs: only {complete.sum()} of {len(Y)} cells have all of them; missing most "
-            f"often: {abbreviate(Y.count().nsmallest(3).index)}; leave such outputs out; see {PAGE}"
+            f"often: {abbreviate(Y.count().nsmallest(3).index)}; leave such outputs out"
         )
     warn_left_out("cells with missing outputs", Y.index[~complete])
     check_finite(Y[complete], "outputs")
@@ -307,10 +308,7 @@ def read_file_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
     except CLEAR_ERRORS:
         raise
     except Exception as error:  # of packed files, archives, encodings and unequal lines
-        raise ValueError(
-            f"{what}: {path} is not a plain table, or damaged: {error}; read it with pandas or "
-            f"scanpy, and pass the table; see {PAGE}"
-        ) from error
+        raise ValueError(f"{what}: {path} is not a plain table, or damaged: {error}") from error
     if book is None and has_empty_bytes(path):
         raise ValueError(
             f"{what}: {path} is damaged: it has bytes of 0, which a crash leaves; write or copy it "
@@ -327,19 +325,18 @@ def choose_sheet_reader(book: pd.ExcelFile) -> Callable[..., pd.DataFrame]:
 
 
 def choose_csv_reader(path: str | Path) -> Callable[..., pd.DataFrame]:
-    """What reads a text file with the separator that gives its first line the most columns."""
-    readers = []
-    for separator in SEPARATORS:
-        reader = partial(
-            pd.read_csv,
-            path,
-            sep=separator,
-            header=None,
-            low_memory=False,
-            skipinitialspace=True,
-        )
-        readers.append(reader)
-    return max(readers, key=lambda read: read(nrows=1).size)
+    """What reads a text file with the separator that gives its first line the most columns.
+
+    Between semicolons, commas are decimal if more columns are numbers then.
+    """
+    read_any = partial(pd.read_csv, path, header=None, low_memory=False, skipinitialspace=True)
+    readers = [partial(read_any, sep=separator) for separator in SEPARATORS]
+    reader = max(readers, key=lambda read: read(nrows=1).size)
+    if reader.keywords["sep"] == ";":
+        with_marks = [partial(reader, decimal=mark) for mark in ".,"]
+        # a column with both marks stays text, which is refused
+        reader = max(with_marks, key=lambda read: read(skiprows=1).select_dtypes("number").shape[1])
+    return reader
 
 
 def read_with_header(read: Callable[..., pd.DataFrame], as_text: bool) -> pd.DataFrame:
@@ -457,7 +454,7 @@ def counts_or_logs(table: pd.DataFrame | AnnData, counts: bool | None) -> tuple[
     if len(missing):
         raise ValueError(
             f"expression: missing values of {abbreviate(missing, 3)}; leave such genes out, or "
-            f"fill in 0 if they were not detected; see {PAGE}"
+            "fill in 0 if they were not detected"
         )
     are_raw = _are_raw_counts(entries, adata.var_names, counts)
     if are_raw:
@@ -483,13 +480,13 @@ def _are_raw_counts(entries, genes, counts):
         raise ValueError(
             "expression: not whole numbers from 0 on, unlike the others: "
             f"{abbreviate(others, 3)}; leave columns that are no genes out, round estimated "
-            f"counts, or set counts=False (--log) for log values; see {PAGE}"
+            "counts, or set counts=False (--log) for log values"
         )
     largest = entries.data.max(initial=0)
     if not are_raw and largest > BEYOND_LOG:
         raise ValueError(
             f"expression: values up to {largest:g} are no log values; take logarithms of TPM or "
-            f"CPM, or round estimated counts; see {PAGE}"
+            "CPM, or round estimated counts"
         )
     return are_raw
 

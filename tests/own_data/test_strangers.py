@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
+from sbnn.own_data.names import PAGE
 from sbnn.own_data.tables import read_tables
 
 RNG = np.random.default_rng(0)
@@ -22,7 +23,7 @@ def refuse(message, *tables, **options):
     """The error of tables that are not read, which names the page."""
     with pytest.raises(ValueError, match=f"(?s){message}") as raised:
         read_tables(*tables, **options)
-    assert str(raised.value).endswith("see docs/own_data.md")
+    assert str(raised.value).endswith(f"; see {PAGE}")
     return str(raised.value)
 
 
