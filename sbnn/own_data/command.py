@@ -134,6 +134,8 @@ def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
     print_understood(adata)
     n_fits = _count_network_fits(adata, parameters, fast)
     folder = Path(out).resolve()
+    # the page prints the path as it was given, if it ends in the name of the folder
+    given = Path(out) if Path(out).name == folder.name else folder
     if fresh or _was_fast(folder / OWN_DATA) > fast:
         remove_results(folder)
     if fast:
@@ -141,7 +143,7 @@ def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
     from sbnn.own_data.page import write_page
 
     with show_progress(folder, n_fits):
-        _run_own_notebook(folder, parameters | {"fast": fast})
+        _run_own_notebook(given, parameters | {"fast": fast})
     write_page(folder, OWN_DATA)
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     names = sorted(path.name for path in folder.iterdir() if path.suffix in SHOWN_FILES)
