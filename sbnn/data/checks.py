@@ -147,8 +147,21 @@ def is_category(column: Any) -> bool:
     return isinstance(getattr(column, "dtype", None), pd.CategoricalDtype)
 
 
+def refuse_other_table(values: Any, argument: str) -> None:
+    """Reject a table that is not of pandas, whose names would not be matched."""
+    # those of PyArrow have `column_names`
+    has_names = hasattr(values, "columns") or hasattr(values, "column_names")
+    if has_names and not isinstance(values, pd.DataFrame):
+        kind = type(values)
+        raise TypeError(
+            f"{argument}: expected an array or a DataFrame of pandas, got "
+            f"{kind.__module__}.{kind.__qualname__}; convert it with .to_pandas()"
+        )
+
+
 def check_table(table: Any, argument: str) -> None:
     """Reject what is no table with the names of cells, and columns of one name."""
+    refuse_other_table(table, argument)
     if not isinstance(table, pd.DataFrame):
         raise TypeError(
             f"{argument}: expected a DataFrame indexed by cell name, got {type(table).__name__}"
@@ -248,8 +261,10 @@ def read_numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
 def check_numeric(values: Any, argument: str) -> None:
     """Reject what is no array or table of numbers, but would become one.
 
-    These are dates, spans of time, categories, complex and masked values.
+    These are dates, spans of time, categories, complex and masked values, and tables of libraries
+    other than pandas.
     """
+    refuse_other_table(values, argument)
     if np.ma.is_masked(values):
         raise ValueError(f"{argument}: masked values; leave these cells or columns out")
     if is_anndata(values):

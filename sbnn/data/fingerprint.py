@@ -43,7 +43,7 @@ KINDS_OF_ENTRIES = {
 #: Entries of the truth with a row for each cell, which are in ``obsm``.
 TRUTH_OF_CELLS = ("latent", "latents", "outputs")
 #: Arguments that change no result.
-NOT_DECISIVE = {"results", "model_file", "overwrite", "n_jobs", "verbose", "keep"}
+NOT_DECISIVE = {"results", "model_file", "overwrite", "n_jobs", "verbose"}
 #: Parameters of estimators that change no result.
 WORKER_PARAMETERS = {"n_jobs", "verbose"}
 #: Parameters of estimators that were added after results had been stored; None changes nothing.
@@ -86,15 +86,12 @@ def fingerprint(value: object) -> str:
     return _Fingerprint().add(value).digest.hexdigest()
 
 
-def fingerprint_arguments(
-    function: Callable[..., object], args: Sequence[object], kwargs: Mapping[str, object]
-) -> dict[str, str]:
-    """Fingerprint of each argument of a call that can change its result, by name.
+def fingerprint_arguments(arguments: Mapping[str, object]) -> dict[str, str]:
+    """Fingerprint of each argument that can change a result, from those of `bound_arguments`.
 
     Of an AnnData, columns of ``obs`` and entries of ``obsm`` count if the package uses them by
     name, or if an argument names them.
     """
-    arguments = bound_arguments(function, args, kwargs)
     decisive = {name: arguments[name] for name in arguments if name not in NOT_DECISIVE}
     used = frozenset(_iterate_texts(decisive.values()))
     prints = {}
@@ -301,7 +298,8 @@ class _Fingerprint:
         for name, value in params.items():
             is_as_before = name in ADDED_PARAMETERS and value is None
             if name not in WORKER_PARAMETERS and not is_as_before:
-                decisive[name] = value
+                is_column = isinstance(value, pd.Index | pd.Series)  # such as names of genes
+                decisive[name] = value.tolist() if is_column else value
         self._add_named(decisive)
         if isinstance(model, FrozenEstimator):  # which is not fitted again
             self._add_named(vars(model.estimator))

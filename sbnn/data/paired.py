@@ -27,6 +27,7 @@ from sbnn.data.counts import (
     row_sums,
 )
 from sbnn.data.fingerprint import (
+    TRUTH_OF_CELLS,
     Description,
     annotation_arguments,
     describe,
@@ -198,20 +199,30 @@ def paired(
     # a reader knows whether values are counts
     measurements = validate_parts(parts, check, is_described=description.notes is not None)
     cell_labels = checks.order_labels(labels, measurements.cell_names)
-    data = build_paired(measurements, cell_labels, colors or {}, description)
-    obs = data.labels.copy()
-    obs["type"] = pd.Categorical(obs["type"], categories=list(data.colors))
-    adata = AnnData(data.X, obs, pd.DataFrame(index=data.gene_names))
-    if len(data.feature_names):
-        adata.obsm["outputs"] = pd.DataFrame(data.Y, obs.index, data.feature_names)
-    if data.counts is not None:
-        adata.layers["counts"] = data.counts
-    for key, values in description.truth_of_cells().items():
-        adata.obsm[f"true_{key}"] = values
-    adata.uns["type_colors"] = list(data.colors.values())
-    adata.uns["sbnn"] = data.about
+    adata = as_adata(build_paired(measurements, cell_labels, colors or {}, description))
     if check:
         adata.uns[STAMP] = hash_measurements(adata)
+    return adata
+
+
+def as_adata(data: Any) -> AnnData:
+    """The AnnData of `paired` for cells in any container that `as_paired` takes, without a stamp.
+
+    Besides the measurements, it has labels, truth and description only.
+    """
+    cells = as_paired(data)
+    obs = cells.labels.copy()
+    obs["type"] = pd.Categorical(obs["type"], categories=list(cells.colors))
+    adata = AnnData(cells.X, obs, pd.DataFrame(index=cells.gene_names))
+    if len(cells.feature_names):
+        adata.obsm["outputs"] = pd.DataFrame(cells.Y, obs.index, cells.feature_names)
+    if cells.counts is not None:
+        adata.layers["counts"] = cells.counts
+    for key in TRUTH_OF_CELLS:
+        if key in cells.truth:
+            adata.obsm[f"true_{key}"] = cells.truth[key]
+    adata.uns["type_colors"] = list(cells.colors.values())
+    adata.uns["sbnn"] = cells.about
     return adata
 
 

@@ -15,7 +15,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.data.checks import abbreviate, check_numeric
+from sbnn.data.checks import abbreviate, check_numeric, refuse_other_table
 from sbnn.data.inputs import load_into_memory
 from sbnn.determinism import reproducible
 from sbnn.dynamics.data import Samples, as_trajectories, prior_matrix
@@ -68,6 +68,7 @@ class DynamicsRegressor(BaseEstimator, ABC):
         check_is_fitted(self)
         if not self.explains_:
             warn(self.verdict_)
+        refuse_other_table(x0, "x0")
         if isinstance(x0, AnnData):
             x0 = load_into_memory(x0).to_df()
         if isinstance(x0, pd.DataFrame):

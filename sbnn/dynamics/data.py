@@ -23,6 +23,7 @@ from sbnn.data.checks import (
     known_labels,
     order_by_name,
     read_numbers,
+    refuse_other_table,
 )
 from sbnn.data.counts import BEYOND_LOG
 from sbnn.data.fingerprint import annotate_adata
@@ -110,6 +111,7 @@ def trajectories(
     >>> course.obs["time"].tolist()
     [0.0, 1.0, 4.0]
     """
+    refuse_other_table(values, "values")
     if isinstance(values, pd.DataFrame):
         if times is not None:
             raise TypeError("times: expected none beside a table, whose column 'time' is used")
@@ -271,6 +273,7 @@ def gene_pairs(
     A DataFrame is matched by names: pairs that it lacks have 0, and those of other genes are
     ignored.
     """
+    refuse_other_table(pairs, argument)
     names = list(gene_names)
     if isinstance(pairs, pd.DataFrame):
         table = read_numbers(pairs, argument).rename(index=str, columns=str)

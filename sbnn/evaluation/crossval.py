@@ -79,7 +79,7 @@ def cross_validate(
         `sbnn.data.preprocessing.preselect_genes`. Required and candidate genes of the estimator
         are added to them.
     keep : sequence of str
-        What new fits store of ``test_predictions`` and ``history``.
+        What the fits store of ``test_predictions`` and ``history``.
     verbose : bool
         Show a progress bar.
 
@@ -144,7 +144,7 @@ def cross_validate(
         data=cells.without_labels(),  # which no fit uses
         scaling=scaling,
         preselect=preselect,
-        keep=keep,
+        keep=sorted({*keep}),
     )
     fits = []
     for point in points:

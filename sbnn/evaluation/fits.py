@@ -16,7 +16,7 @@ from sklearn.linear_model import LinearRegression
 
 from sbnn.data.counts import CountNormalizer
 from sbnn.data.fingerprint import fingerprint
-from sbnn.data.paired import Paired, as_paired, get_groups
+from sbnn.data.paired import Paired, as_adata, as_paired, get_groups
 from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
 from sbnn.errors import check_number, check_path
@@ -49,7 +49,7 @@ def _has_model_file(record, arguments):
         return False
 
 
-@store_result(is_complete=_has_model_file)
+@store_result(is_complete=_has_model_file, convert=as_adata)
 def fit_full(
     estimator: BaseEstimator,
     data: AnnData | tuple | Paired,
@@ -174,7 +174,7 @@ def _fit_values(model, X, Y, names, seed):
     return values
 
 
-@store_result
+@store_result(convert=as_adata)
 def gene_selection(
     data: AnnData | Paired,
     n_genes: int = 1000,

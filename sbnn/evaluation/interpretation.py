@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_feature_names_in
 
 from sbnn.data.fingerprint import fingerprint
 from sbnn.data.inputs import match_outputs, validate_new_cells
-from sbnn.data.paired import Paired, as_paired, get_groups
+from sbnn.data.paired import Paired, as_adata, as_paired, get_groups
 from sbnn.evaluation.crossval import predict_like
 from sbnn.evaluation.folds import grouped_folds, panel_mask, paper_folds, scale_fold
 from sbnn.evaluation.runs import describe_estimator, store_result
@@ -147,7 +147,7 @@ def _set_gene(cells, gene, value):
     return edited
 
 
-@store_result
+@store_result(convert=as_adata)
 def interpret_held_out(
     estimator: BaseEstimator,
     data: AnnData | tuple | Paired,

@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.paired import Paired, as_paired
+from sbnn.data.paired import Paired, as_adata, as_paired
 from sbnn.determinism import reproducible
 from sbnn.errors import require
 from sbnn.evaluation.folds import held_out_predictions, z_score
@@ -24,7 +24,7 @@ from sbnn.results import Record
 VARIANCE = 0.8  # explained by the components passed to t-SNE
 
 
-@store_result
+@store_result(convert=as_adata)
 def tsne_maps(
     data: AnnData | tuple | Paired,
     *,
@@ -70,7 +70,7 @@ def tsne_maps(
     )
 
 
-@store_result
+@store_result(convert=as_adata)
 def map_trust(
     estimator: BaseEstimator,
     data: AnnData | tuple | Paired,

@@ -104,11 +104,13 @@ def store_result(function: Callable[Arguments, Record]) -> Callable[Arguments, R
 
 @overload
 def store_result(
-    *, is_complete: Callable[[Record, dict[str, Any]], bool]
+    *,
+    is_complete: Callable[[Record, dict[str, Any]], bool] = ...,
+    convert: Callable[[Any], Any] | None = ...,
 ) -> Callable[[Callable[Arguments, Record]], Callable[Arguments, Record]]: ...
 
 
-def store_result(function=None, *, is_complete=lambda record, arguments: True):
+def store_result(function=None, *, is_complete=lambda record, arguments: True, convert=None):
     """Decorate a function with the arguments `results` and `overwrite` that returns a `Record`.
 
     The record is saved in the file `results`. A later call loads it if all arguments are the same
@@ -119,9 +121,12 @@ def store_result(function=None, *, is_complete=lambda record, arguments: True):
     ----------
     is_complete : callable
         Takes a loaded record and the dict of arguments, and returns whether the record is complete.
+    convert : callable, optional
+        Converts the argument `data` to what identifies it, so that the same cells in another
+        container are the same argument.
     """
     if function is None:
-        return functools.partial(store_result, is_complete=is_complete)
+        return functools.partial(store_result, is_complete=is_complete, convert=convert)
 
     @functools.wraps(function)
     def load_or_compute(*args, **kwargs):
@@ -130,7 +135,10 @@ def store_result(function=None, *, is_complete=lambda record, arguments: True):
             return function(*args, **kwargs)
         check_path("results", arguments["results"])
         path = Path(arguments["results"])
-        prints = {"function": function.__name__} | fingerprint_arguments(function, args, kwargs)
+        identified = dict(arguments)
+        if convert is not None:
+            identified["data"] = convert(arguments["data"])
+        prints = {"function": function.__name__} | fingerprint_arguments(identified)
         if path.is_dir() or (path.exists() and not arguments["overwrite"]):
             saved = _load_saved(path)
             differences = list_differences(saved.arguments, prints)
@@ -161,7 +169,7 @@ def fit_all(
 
     `fits`, [grid point][fold], are calls (as `functools.partial`) that return a dict of values.
     Each is identified by the content of all its arguments. Until the record is complete, each
-    finished fit is in the file ``<results>.parts/<key>.pickle.xz``, from which a run that was
+    finished fit is in a file ``<results>.parts/<key>....pickle.xz``, from which a run that was
     killed goes on, also with `overwrite`. A fit whose file is damaged is done again.
     """
     if results is None:  # nothing has to be identified, whatever the parameters are
@@ -176,7 +184,9 @@ def fit_all(
     if results is not None:
         check_path("results", results)
         path = Path(results)
-        parts = {key: Path(f"{path}.parts", f"{key}{ENDING}") for key in calls}
+        # fits of an interrupted run may have kept something else
+        kept = "".join(arguments.get("keep", []))[:8]
+        parts = {key: Path(f"{path}.parts", f"{key}{kept}{ENDING}") for key in calls}
         if path.is_dir() or (path.exists() and not overwrite):
             saved = _load_saved(path)
             done = _saved_fits(saved, record, path)
@@ -233,6 +243,8 @@ def _fingerprint_fits(fits):
                 in_all_fits = arguments.setdefault(name, [])
                 if value not in in_all_fits:
                     in_all_fits.append(value)
+            # what fits keep is not in their keys, as it was not in those of stored results
+            prints.pop("keep", None)
             digest = hashlib.sha256(json.dumps(prints).encode())
             keys[-1].append(digest.hexdigest()[:32])
     return arguments, keys
@@ -242,13 +254,16 @@ def _saved_fits(saved, record, path):
     """Values of each fit of a record that was saved, by key; all must be among those asked for."""
     keys = saved.settings.get("keys", [])
     saved_keys = list(chain(*keys))
-    if not saved_keys or not {*saved_keys} <= {*chain(*record.settings["keys"])}:
-        differences = []
-        for name in record.arguments | saved.arguments:
-            # an argument that the saved fits lack differs, too
-            prints = saved.arguments.get(name, ["none"])
-            if not {*prints} <= {*record.arguments.get(name, [])}:
-                differences.append("model (or its version)" if name == "model" else name)
+    # results of earlier versions do not say what they keep
+    saved_arguments = {"keep": record.arguments.get("keep", [])} | saved.arguments
+    differences = []
+    for name in record.arguments | saved_arguments:
+        # an argument that the saved fits lack differs, too
+        prints = saved_arguments.get(name, ["none"])
+        if not {*prints} <= {*record.arguments.get(name, [])}:
+            differences.append("model (or its version)" if name == "model" else name)
+    are_asked_for = {*saved_keys} <= {*chain(*record.settings["keys"])}
+    if not saved_keys or not are_asked_for or "keep" in differences:
         raise ValueError(
             f"results: {path} holds fits that differ in {', '.join(differences) or 'their folds'}, "
             f"and would be lost; {REMEDY}"

@@ -151,9 +151,11 @@ def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
         print(f"quick run with small networks and two folds, in {folder}: not for conclusions")
     from sbnn.own_data.page import write_page
 
+    # the page prints the path as it was given, if it ends in the name of the folder
+    given = Path(out) if Path(out).name == folder.name else folder
     with list_new_files(folder):
         with show_progress(folder, n_fits):
-            _run_own_notebook(folder, parameters | {"fast": fast})
+            _run_own_notebook(given, parameters | {"fast": fast})
         write_page(folder, OWN_DATA)
     names = sorted(path.name for path in folder.iterdir() if path.suffix in SHOWN_FILES)
     print(f"{folder}: {', '.join(names)}")

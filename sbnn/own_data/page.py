@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -25,11 +26,10 @@ from sbnn.store import write_atomically
 #: Tags of cells that are for the notebook alone, and of the first cell that a bad verdict folds.
 ONLY_IN_NOTEBOOK, AFTER_VERDICT = "only-in-notebook", "after-verdict"
 STOP = "Stop here: new cells are not predicted better than by the mean."
-ONLY_TOGETHER = (
-    "Do not read the map: the network does not predict new cells better than the mean does. "
-    "Network and ridge together predict them, from all genes"
-)
+ALONE = "Do not read the map: the network does not predict new cells better than the mean does."
+TOGETHER = "by network and ridge together, from all genes"
 FOLDED = "Show the genes and the map all the same; they can also be drawn from noise"
+N_NAMED = 3  # of the outputs that are predicted
 LINKED_FILES = {
     "explorer.html": "explore the map",
     "outputs.csv": "scores of each output",
@@ -126,9 +126,11 @@ def judge(scores: Mapping[str, Any], stacked: Mapping[str, Any] | None = None) -
         return "unknown", f"No verdict: {scores['n_folds']} folds give no interval."
     if scores["interval"]["low"] <= 0:
         if stacked is not None and "interval" in stacked and stacked["interval"]["low"] > 0:
-            return "stop", f"{ONLY_TOGETHER}: test R² {stacked['test_r2']:.2f}."
+            return "stop", f"{ALONE} {_what_is_predicted(stacked)}, {TOGETHER}."
+        if scores.get("predicted_outputs"):
+            return "stop", f"{STOP} By themselves, {_predicted_outputs(scores)}."
         return "stop", STOP
-    headline = f"New cells are predicted: test R² {scores['test_r2']:.2f}"
+    headline = _what_is_predicted(scores)
     difference = scores.get("minus_ridge")
     if difference is None:
         return "better", f"{headline}."
@@ -138,6 +140,23 @@ def judge(scores: Mapping[str, Any], stacked: Mapping[str, Any] | None = None) -
     if difference["high"] < 0:
         comparison = "but ridge on all genes predicts better"
     return "better", f"{headline}, {comparison}."
+
+
+def _what_is_predicted(scores):
+    """Test R2 of new cells, after the outputs that are predicted if these are not all."""
+    r2 = f"{scores['test_r2']:.2f}"
+    n_outputs = scores.get("n_outputs")  # with three folds or more
+    if n_outputs is None or len(scores["predicted_outputs"]) == n_outputs:
+        return f"New cells are predicted: test R² {r2}"
+    return f"{_predicted_outputs(scores)}; all together are predicted with test R² {r2}"
+
+
+def _predicted_outputs(scores):
+    """How many outputs are predicted, and test R2 of the best."""
+    r2 = scores["predicted_outputs"]
+    best = [f"{name} {value:.2f}" for name, value in [*r2.items()][:N_NAMED]]
+    verb = "is" if len(r2) == 1 else "are"
+    return ", ".join([f"{len(r2)} of {scores['n_outputs']} outputs {verb} predicted", *best])
 
 
 def _title(name, settings):
@@ -200,6 +219,11 @@ def _in_page(html, heading):
     return html.replace("</table>", "</table></div>")
 
 
+def as_markdown(text: str) -> str:
+    """Markdown that shows a text, such as the name of an output, as it is."""
+    return re.sub(r"([\\`*_\[\]<>#!|~$&])", r"\\\1", " ".join(text.split()))
+
+
 def describe_new_cells(fit: Record, model: Any, folder: str | os.PathLike[str]) -> str:
     """Markdown that says how this very model takes new cells.
 
@@ -210,14 +234,16 @@ def describe_new_cells(fit: Record, model: Any, folder: str | os.PathLike[str]) 
     model : DistilledBottleneckRegressor or SparseBottleneckRegressor
         Loaded from the file of the fit.
     folder : path-like
-        Folder of ``model.safetensors``.
+        Folder of ``model.safetensors``, which is printed as it is given.
     """
-    name = Path(folder).name
+    path = Path(folder).as_posix()
+    model_file = json.dumps(f"{path}/model.safetensors", ensure_ascii=False)
     n_genes = len(model.feature_names_in_)
     counts = model.normalizer_ is not None
     kind = "raw counts" if counts else "log values, in the units of those of the fit"
     table = "new_counts.csv" if counts else "new_logs.csv"
-    genes = abbreviate(fit.kept_genes, 3)
+    genes = abbreviate(map(as_markdown, fit.kept_genes), 3)
+    outputs = abbreviate(map(as_markdown, fit.feature_names), 3)
     needed = f"of the {len(fit.kept_genes)} kept genes ({genes}) at least"
     normalize = "expression = table  # log values, as those of the fit"
     if counts:
@@ -226,7 +252,7 @@ def describe_new_cells(fit: Record, model: Any, folder: str | os.PathLike[str]) 
     return f"""This model takes **{kind}**, {needed}. In a shell:
 
 ```bash
-sbnn predict {name} {table} --out predictions.csv
+sbnn predict {shlex.quote(path)} {table} --out predictions.csv
 ```
 
 or in Python:
@@ -235,16 +261,16 @@ or in Python:
 import pandas as pd
 from sbnn import {type(model).__name__}
 
-model = {type(model).__name__}.load("{name}/model.safetensors")
+model = {type(model).__name__}.load({model_file})
 table = pd.read_csv("{table}", index_col=0)  # cells x genes
 {normalize}
 places = model.transform(expression)  # {fit.latent.shape[1]} numbers for each cell
 predicted = pd.DataFrame(model.predict(expression), table.index, model.output_names_)
 ```
 
-The {len(fit.feature_names)} columns of `predicted` are {abbreviate(fit.feature_names, 3)}.
+The {len(fit.feature_names)} columns of `predicted` are {outputs}.
 
-If only the prediction matters, give `{name}/stacked.safetensors` in place of `{name}`. The table
-then also has the predictions of network and ridge, `stacked_...`, for which all genes are needed
-that were fitted.
+If only the prediction matters, give `stacked.safetensors` of this folder in place of the folder.
+The table then also has the predictions of network and ridge, `stacked_...`, for which all genes are
+needed that were fitted.
 """

@@ -427,6 +427,10 @@ def _summarise_scores(scores, ridge):
     for name, interval in (("interval", judged.interval), ("minus_ridge", judged.difference)):
         if interval is not None:
             summary[name] = _plain_interval(interval)
+    if judged.interval is not None:
+        table = outputs_table(scores).sort_values("test_r2", ascending=False)
+        summary["n_outputs"] = len(table)
+        summary["predicted_outputs"] = table.loc[table["low"] > 0, "test_r2"].to_dict()
     if ridge is not None:
         summary["ridge_r2"] = float(ridge.test_r2.mean())
     return summary

@@ -29,6 +29,7 @@ from sbnn.data.checks import (
     is_anndata,
     names_as_text,
     read_numbers,
+    refuse_other_table,
 )
 from sbnn.data.counts import BEYOND_LOG, are_counts, log2p1, row_sums
 from sbnn.data.inputs import load_into_memory, select_outputs
@@ -254,6 +255,7 @@ def _number_of_expressed_genes(values):
 
 def read_table(given: Any, what: str, accept_numbered: bool = False) -> pd.DataFrame:
     """Table with unique names of rows and columns, as text."""
+    refuse_other_table(given, what)
     table = given
     if not isinstance(table, pd.DataFrame):
         table = read_file_columns(given, what, as_text=what == "labels")

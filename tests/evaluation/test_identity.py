@@ -19,7 +19,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sbnn import DistilledSettings
 from sbnn.data.counts import log2p1, normalize_library_size
-from sbnn.data.fingerprint import fingerprint, fingerprint_arguments
+from sbnn.data.fingerprint import bound_arguments, fingerprint, fingerprint_arguments
 from sbnn.data.paired import paired
 from sbnn.evaluation.runs import configure, describe_estimator
 from sbnn.models.linear import LeaveOneOutRidge
@@ -282,14 +282,12 @@ def change_colors(adata):
     ],
 )
 def test_an_anndata_is_identified_as_it_is_now(adata, change):
-    def call(data, groups="mouse"):
-        pass
-
     adata = adata.copy()
     adata.obs["mouse"] = np.arange(adata.n_obs) % 3
-    usual = fingerprint_arguments(call, [adata], {})["data"]
+    arguments = {"data": adata, "groups": "mouse"}
+    usual = fingerprint_arguments(arguments)["data"]
     change(adata)
-    assert fingerprint_arguments(call, [adata], {})["data"] != usual
+    assert fingerprint_arguments(arguments)["data"] != usual
 
 
 def test_logarithms_of_another_processor_are_the_same(adata, data):
@@ -353,9 +351,9 @@ def test_defaults_options_and_positions_are_bound_by_name():
     def call(data, seed=0, *, n_jobs=1, **options):
         pass
 
-    by_position = fingerprint_arguments(call, ["x"], {"b": 1, "a": 2})
+    by_position = fingerprint_arguments(bound_arguments(call, ["x"], {"b": 1, "a": 2}))
     keywords = {"data": "x", "a": 2, "seed": 0, "b": 1, "n_jobs": 9}
-    by_name = fingerprint_arguments(call, [], keywords)
+    by_name = fingerprint_arguments(bound_arguments(call, [], keywords))
     assert by_position == by_name
     assert sorted(by_position) == ["a", "b", "data", "seed"]
 

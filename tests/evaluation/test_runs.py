@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from sbnn import SparseReducedRankRegression, cross_validate, fit_full, paper_folds
 from sbnn.evaluation.runs import store_result
-from sbnn.results import Record, load
+from sbnn.results import Record, save
 
 CALLS = []
 
@@ -224,10 +224,29 @@ def test_more_fits_join_those_that_are_there(run_ridge, monkeypatch):
     assert fits == [1.0] * 3 + [4.0] * 3 + [9.0] * 3
 
 
-def test_what_was_not_kept_stays_away(run_ridge, tmp_path):
-    run_ridge(1.0, 4.0, keep=())
-    run_ridge(1.0, 4.0, 9.0)
-    assert load(tmp_path / "cv.pickle.xz").test_predictions[0] == [None] * 3
+@pytest.mark.parametrize("kept", [(), ("test_predictions",), ("history", "test_predictions")])
+def test_fits_that_keep_something_else_do_not_join(kept, run_ridge):
+    run_ridge(1.0, keep=kept)
+    for asked in ((), ["test_predictions"], ["test_predictions", "history"]):
+        if {*asked} == {*kept}:
+            run_ridge(1.0, keep=asked)
+        else:
+            with pytest.raises(ValueError, match="holds fits that differ in keep, and would"):
+                run_ridge(1.0, 4.0, keep=asked)
+
+
+def test_a_run_that_kept_something_else_is_not_resumed(resume, data, tmp_path):
+    _, fits = resume
+    record = six_fits(data, results=tmp_path / "cv.pickle.xz", keep=())
+    assert len(fits) == 5 + 6
+    assert "test_predictions" not in record.values
+
+
+def test_a_record_of_an_earlier_version_does_not_say_what_it_keeps(run_ridge, tmp_path):
+    record = run_ridge(1.0, keep=())
+    del record.arguments["keep"]
+    save(record, tmp_path / "cv.pickle.xz")
+    assert run_ridge(1.0).values.keys() == record.values.keys()
 
 
 def test_other_fits_replace_a_result_if_asked(run_ridge, data):

@@ -155,6 +155,10 @@ def test_the_summary_holds_the_verdict(folder, records):
     sentence = verdict(records["scores"], records["ridge"]).sentence
     assert summary["verdict"]["sentence"] == sentence
     assert summary["settings"] == {"groups": None}
+    outputs = pd.read_csv(folder / "outputs.csv", index_col="output")
+    predicted = outputs.query("low > 0")["test_r2"].sort_values(ascending=False)
+    assert [*summary["verdict"]["predicted_outputs"]] == [*predicted.index]
+    assert summary["verdict"]["n_outputs"] == len(outputs) > len(predicted) > 0
 
 
 def test_an_annotated_file_has_map_and_genes(folder, adata, records):

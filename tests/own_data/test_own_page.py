@@ -2,17 +2,23 @@
 
 import json
 import re
+import shlex
+from html import unescape
+from pathlib import Path
 
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from nbconvert.filters import markdown2html
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from sbnn import DistilledBottleneckRegressor, DistilledSettings, fit_full, paired
+from sbnn.cli import main
 from sbnn.own_data.page import (
     AFTER_VERDICT,
     ONLY_IN_NOTEBOOK,
+    STOP,
     describe_new_cells,
     judge,
     write_page,
@@ -51,9 +57,26 @@ def test_a_headline_says_if_only_network_and_ridge_together_predict():
     network = {"n_folds": 5, "test_r2": 0.0, "interval": NOISE}
     kind, headline = judge(network, {"n_folds": 5, "test_r2": 0.2, "interval": BETTER})
     assert kind == "stop"  # the map is folded
-    assert "Network and ridge together predict them, from all genes: test R² 0.20." in headline
+    assert "test R² 0.20, by network and ridge together, from all genes." in headline
     for stacked in (network, {"n_folds": 2, "test_r2": 0.2}, None):
         assert judge(network, stacked)[1].startswith("Stop here")
+
+
+def of_outputs(n_outputs, interval=BETTER, **predicted):
+    """Scores of so many outputs, of which some are predicted."""
+    scores = {"n_folds": 5, "test_r2": 0.06, "interval": interval, "n_outputs": n_outputs}
+    return scores | {"predicted_outputs": predicted}
+
+
+def test_a_headline_says_how_many_outputs_are_predicted():
+    few = of_outputs(49, CD4=0.81, CD8=0.79)
+    text = "2 of 49 outputs are predicted, CD4 0.81, CD8 0.79; all together are predicted with test"
+    assert judge(few)[1].startswith(f"{text} R² 0.06")
+    assert judge(of_outputs(2, CD4=0.81, CD8=0.79))[1] == "New cells are predicted: test R² 0.06."
+    one = "1 of 49 outputs is predicted, CD4 0.81"
+    assert judge(of_outputs(49, NOISE, CD4=0.81)) == ("stop", f"{STOP} By themselves, {one}.")
+    assert judge(of_outputs(49, NOISE)) == ("stop", STOP)
+    assert f"{text} R² 0.06, by network and" in judge(of_outputs(49, NOISE), few)[1]
 
 
 def page_of(folder, interval):
@@ -112,32 +135,55 @@ def test_genes_of_noise_are_folded(tmp_path, interval, n_folded):
         assert tables < page.index("<details>") < genes
 
 
-def code_for_new_cells(adata, folder):
-    """The description of a small model and the Python code in it."""
+def description_of_new_cells(adata):
+    """A small model in a folder, and what is said about it."""
     settings = DistilledSettings(n_teachers=2, n_trees=5, steps_of_teachers=5, steps_of_student=5)
     model = DistilledBottleneckRegressor(n_genes=6, distillation=settings, device="cpu")
-    path = folder / "mine" / "model.safetensors"
+    path = Path("out", "my cells", "model.safetensors")
     fit = fit_full(model, adata, model_file=path)
     network = DistilledBottleneckRegressor.load(path)
-    text = describe_new_cells(fit, network, path.parent)
-    [code] = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    return text, code, network
+    return describe_new_cells(fit, network, path.parent), network
 
 
 @pytest.mark.parametrize("are_counts", [True, False])
 def test_code_for_new_cells_is_that_of_the_model(adata, tmp_path, monkeypatch, are_counts):
     if not are_counts:
         adata = paired(adata.to_df(), adata.obsm["outputs"])
-    text, code, network = code_for_new_cells(adata, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    text, network = description_of_new_cells(adata)
     kind = "raw counts" if are_counts else "log values"
     assert f"**{kind}" in text
-    monkeypatch.chdir(tmp_path)
     table = adata.to_df("counts") if are_counts else adata.to_df()
     table.to_csv("new_counts.csv" if are_counts else "new_logs.csv")
+    [command] = re.findall(r"```bash\nsbnn (.*?)\n```", text)
+    [code] = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     variables = {}
     exec(code, variables)
-    expected = pd.DataFrame(network.predict(adata), adata.obs_names, network.output_names_)
-    np.testing.assert_allclose(variables["predicted"], expected, rtol=1e-4)
+    assert main(shlex.split(command)) == 0
+    by_command = pd.read_csv("predictions.csv", index_col=0).filter(like="predicted_")
+    for predicted in (variables["predicted"], by_command):
+        np.testing.assert_allclose(predicted, network.predict(adata), rtol=1e-4)
+
+
+NAMES = [
+    "<iframe src=x>",
+    "AP <thr>",
+    "**b** _c_",
+    "[o](javascript:alert(1))",
+    "a\n# b `c` $d$ &lt;",
+]
+
+
+def test_names_are_no_markdown(adata, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for names in (NAMES[:3], NAMES[2:]):
+        outputs = adata.obsm["outputs"].iloc[:, :3].set_axis(names, axis=1)
+        genes = adata.to_df().add_prefix("<b>*").add_suffix("*")
+        text, network = description_of_new_cells(paired(genes, outputs))
+        shown = unescape(re.sub("<.*?>", "", markdown2html(text)))
+        for name in names:
+            assert " ".join(name.split()) in shown
+        assert "<b>*" in shown
 
 
 @pytest.mark.slow
