@@ -1,12 +1,18 @@
-"""Whatever a stored result depends on: with another value, it is refused or computed again."""
+"""A stored result belongs to the content of all arguments, whatever contains it.
+
+With another value, it is refused or computed again; the same in another container loads it.
+"""
 
 import inspect
 import shutil
 from functools import cache, partial
 
 import numpy as np
+import pandas as pd
 import pytest
+from anndata import AnnData
 from entries import (
+    FEW_STEPS,
     cells,
     courses,
     digest,
@@ -17,8 +23,11 @@ from entries import (
     two_folds,
     typed_cells,
 )
+from scipy import sparse
 
+from sbnn import DistilledBottleneckRegressor
 from sbnn.data.fingerprint import NOT_DECISIVE
+from sbnn.data.paired import as_paired, paired
 from sbnn.dynamics.baselines import AutoRegression
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.fits import fit_full, stability_selection
@@ -53,7 +62,7 @@ OTHER["any"] = {
     "data": scaled_cells,
     "estimator": partial(network, group_lasso=1.0, random_state=3),
 }
-OTHER["cross_validate"] = {"folds": 4, "param_grid": {"n_genes": [4]}}
+OTHER["cross_validate"] = {"folds": 4, "param_grid": {"n_genes": [4]}, "keep": ()}
 OTHER["stability_selection"] = {"n_pairs": 3, "estimator": partial(network, group_lasso=1.0)}
 OTHER["fit_full"] = {}
 OTHER["tsne_maps"] = {}
@@ -141,3 +150,76 @@ def test_the_same_arguments_load_the_result(name, stored):
     written = path.stat().st_mtime_ns
     assert digest(entries()[name](results=path)) == before
     assert path.stat().st_mtime_ns == written
+
+
+def bare(X, **parts):
+    """An AnnData of the cells that no function of the package made."""
+    rows, columns = cells().obs_names, cells().var_names
+    return AnnData(X, pd.DataFrame(index=rows), pd.DataFrame(index=columns), **parts)
+
+
+def pairs():
+    """Whole numbers of the same cells in several containers."""
+    X, Y = cells().to_df().round(), cells().obsm["outputs"].round()
+    return [
+        (X, Y),
+        (X.rename_axis("cell").rename_axis(columns="gene"), Y.rename_axis("cell")),
+        (X.astype(int), Y.astype(int)),
+        paired(X, Y),
+        as_paired((X, Y)),
+        bare(X.to_numpy(), obsm={"outputs": Y}),
+        bare(sparse.csr_matrix(X.astype(int)), obsm={"outputs": Y.astype(int)}),
+        (bare(X.to_numpy(), obsm={"ephys": Y}), "ephys"),
+        (bare(X.to_numpy()), Y),
+    ]
+
+
+def counted():
+    """Counts of the same cells in several containers."""
+    X, counts = cells().X, cells().layers["counts"]
+    of_kinds = (counts, counts.astype(np.float32), sparse.csc_matrix(counts))
+    return [bare(X, layers={"counts": of_kind}) for of_kind in of_kinds]
+
+
+def indexed(adata):
+    """The same AnnData, whose names of cells have a name, and whose labels are categories."""
+    other = adata.copy()
+    other.obs = other.obs.rename_axis("cell")
+    other.strings_to_categoricals()
+    return other
+
+
+#: The same data in several containers, by function; those of any other come first.
+SAME = {
+    "any": pairs,
+    "gene_selection": counted,
+    "cross_validate_classifier": lambda: [typed_cells(), indexed(typed_cells())],
+    "family_importance": lambda: [typed_cells(), indexed(typed_cells())],
+    "evaluate": lambda: [{0: courses()}, {0: indexed(courses())}],
+    "known_targets_test": lambda: [{0: courses()}, {0: indexed(courses())}],
+}
+
+
+@pytest.mark.parametrize("name", storing_functions())
+def test_the_same_cells_in_another_container_load_the_result(name, tmp_path):
+    path = tmp_path / "result.pickle.xz"
+    first, *others = SAME.get(name, SAME["any"])()
+    before = digest(entries()[name](data=first, results=path))
+    written = path.stat().st_mtime_ns
+    for other in others:
+        assert digest(entries()[name](data=other, results=path)) == before
+        assert path.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("parameter", ["required_genes", "candidate_genes"])
+@pytest.mark.parametrize("name", ["cross_validate", "fit_full", "interpret_held_out", "map_trust"])
+def test_names_of_genes_in_another_list_load_the_result(name, parameter, tmp_path):
+    genes = [*cells().var_names[3:9]]
+    path = tmp_path / "result.pickle.xz"
+    written = set()
+    for given in (genes, tuple(genes), np.array(genes), pd.Index(genes, name="gene")):
+        model = DistilledBottleneckRegressor(n_genes=6, distillation=FEW_STEPS, random_state=0)
+        model.set_params(**{parameter: given})
+        entries()[name](estimator=model, results=path)
+        written.add(path.stat().st_mtime_ns)
+    assert len(written) == 1

@@ -232,6 +232,11 @@ def test_an_option_is_a_parameter(words, name, value, tables, asked):
     assert asked[0][name] == value
 
 
+def test_the_notebook_shows_the_folder_as_it_was_given(tables, asked):
+    assert run(*tables, "--out", "out/mine") == 0
+    assert Path(asked[0]["saved_models"], asked[0]["dataset"]) == Path("out/mine")
+
+
 def test_what_was_understood_is_printed(tables, asked, capsys):
     outputs = pd.read_csv("raw/outputs.csv", index_col=0)
     outputs.iloc[:5, 0] = -999
