@@ -115,7 +115,6 @@ def files(adata, data, work):
     outputs = outputs_frame(data).rename_axis("cell")
     counts_frame(data).to_csv("counts.csv")
     outputs.to_csv("ephys.csv")
-    outputs.T.to_csv("ephys_turned.csv")
     outputs.abs().to_csv("proteins.csv")
     outputs.to_csv("ephys_german.csv", sep=";", decimal=",")
     outputs.to_excel("mine.xlsx", sheet_name="ephys")

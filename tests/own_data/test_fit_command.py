@@ -203,6 +203,7 @@ def test_a_refused_table_leaves_no_folder(option, value, text, tables, asked, ca
         ("--no-preselect", "preselect", None),
         ("--counts", "counts", True),
         ("--genes-in-rows", "genes_in_rows", True),
+        ("--no-outputs-in-rows", "outputs_in_rows", False),
         ("--seed 3", "seed", 3),
         ("--color donor", "color", "donor"),
         ("--device cpu", "device", "cpu"),

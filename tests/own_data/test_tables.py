@@ -64,12 +64,13 @@ def test_names_and_labels_of_files_are_text(ending, tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "xlsx"])
-@pytest.mark.parametrize("table", [COUNTS, COUNTS.T], ids=["cells in rows", "genes in rows"])
-def test_files_of_any_kind_and_orientation_are_the_same_cells(tmp_path, ending, table):
+@pytest.mark.parametrize("counts", [COUNTS, COUNTS.T], ids=["cells in rows", "genes in rows"])
+@pytest.mark.parametrize("outputs", [OUTPUTS, OUTPUTS.T], ids=["", "outputs in rows"])
+def test_files_of_any_kind_and_orientation_are_the_same_cells(tmp_path, ending, counts, outputs):
     counts_path = tmp_path / f"counts.{ending}"
     outputs_path = tmp_path / f"outputs.{ending}"
-    write(table, counts_path)
-    write(OUTPUTS, outputs_path)
+    write(counts, counts_path)
+    write(outputs, outputs_path)
     found = read_tables(counts_path, outputs_path)
     expected = read_tables(COUNTS, OUTPUTS)
     assert found.obs_names.equals(expected.obs_names)
