@@ -314,7 +314,7 @@ def model_in_units(
     # names and scales are learned as in a fit
     X = pd.DataFrame(data.X, columns=data.gene_names)
     Y = pd.DataFrame(data.Y, columns=data.feature_names)
-    cells, outputs = inputs.validate_training_cells(in_units, X, Y)
+    cells, outputs = inputs.validate_training_cells(in_units, X, Y, check=False)
     in_units._learn_scales(cells, outputs)
     # genes that the model was not fitted to are not among those that it kept
     is_fitted = np.isin(data.gene_names, genes)
