@@ -355,6 +355,18 @@ class CountNormalizer(  # type: ignore[call-arg]  # scikit-learn has no types
         return values
 
 
+def normalizer_to(
+    library_size: float | None, counts: Any, genes: pd.Index | np.ndarray
+) -> CountNormalizer | None:
+    """Normaliser to a library size, maybe of other cells, with the shares of genes in counts."""
+    if library_size is None:
+        return None
+    normalizer = CountNormalizer().fit(counts)
+    normalizer.library_size_ = library_size
+    normalizer.feature_names_in_ = np.asarray(genes, dtype=object)
+    return normalizer
+
+
 def _counts_table(X):
     table = X.to_df("counts") if is_anndata(X) else X
     check_numeric(table, "X")

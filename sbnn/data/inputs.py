@@ -25,10 +25,13 @@ from sbnn.data.checks import (
     order_by_name,
 )
 from sbnn.data.counts import (
+    CountNormalizer,
     are_beyond_logarithms,
     check_logarithms,
     check_no_counts,
+    confirm_library_size,
     look_like_counts,
+    normalizer_to,
 )
 from sbnn.errors import check_among, warn
 
@@ -177,6 +180,16 @@ def validate_training_cells(
         columns = [outputs.name]
     model.output_names_ = np.array([str(name) for name in columns], dtype=object)
     return cells, targets
+
+
+def find_normalizer(X: Any) -> CountNormalizer | None:
+    """Normaliser of the counts from which the package computed ``X`` of an AnnData, or None."""
+    if not is_anndata(X):
+        return None
+    counts = X.layers.get("counts")
+    noted_size = X.uns.get("sbnn", {}).get("library_size")
+    library_size = confirm_library_size(X.X, counts, noted_size)
+    return normalizer_to(library_size, counts, X.var_names)
 
 
 def validate_training_arrays(model: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:

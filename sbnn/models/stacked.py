@@ -153,7 +153,7 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
 
     @property
     def normalizer_(self) -> CountNormalizer | None:  # type: ignore[override]
-        """Normaliser of counts of a model that was read from a file."""
+        """Normaliser of counts like those of the fit, if it knows them."""
         return self.network_.normalizer_
 
     def predict(self, X: Any) -> np.ndarray:

@@ -9,7 +9,6 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sbnn import (
-    CountNormalizer,
     DistilledBottleneckRegressor,
     DistilledSettings,
     LeaveOneOutRidge,
@@ -200,9 +199,7 @@ def test_records_of_other_cells_are_refused(adata, records, tmp_path):
 def network(adata):
     """Fitted to the first 80 cells."""
     model = DistilledBottleneckRegressor(distillation=QUICK, n_genes=5, random_state=0)
-    model.fit(adata[:80])
-    model.normalizer_ = CountNormalizer().fit(adata[:80])
-    return model
+    return model.fit(adata[:80])
 
 
 @pytest.fixture
