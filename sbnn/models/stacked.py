@@ -75,6 +75,8 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
         From 0 to 1.
     support_ : ndarray of bool, shape (p,)
         Genes of the map; the prediction takes all.
+    normalizer_ : CountNormalizer or None
+        For new counts, if `fit` had an AnnData whose ``X`` the package computed from its counts.
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
 

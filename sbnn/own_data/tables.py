@@ -52,6 +52,7 @@ SEPARATORS = ",", "\t", ";"
 PACKED = ".gz", ".bz2", ".zip", ".xz", ".zst", ".tar"
 BLOCK_SIZE = 2**20  # bytes
 LEAST_SHARED = 0.5  # of the cells of the smaller table
+FEWEST_TESTED = 40  # cells of which a fit was measured
 OUTPUT_AXES = "outputs.index", "outputs.columns"  # Python for their names
 #: Errors that say what is wrong.
 CLEAR_ERRORS = FileNotFoundError, ImportError, IsADirectoryError, MemoryError, PermissionError
@@ -156,8 +157,15 @@ def read_tables(
         notes.append("expression is taken as raw counts; X is log2(1 + counts / total * median)")
     else:
         notes.append("expression is taken as log values")
+        if chosen.min() < 0:
+            notes.append(
+                "X has negative values: scaled? Log values are better; in an AnnData of scanpy, "
+                "`adata.raw.to_adata()` has them"
+            )
     if is_numbered:
         notes.append("cells are matched by position")
+    if len(Y) < FEWEST_TESTED:
+        notes.append(f"{len(Y)} cells are few: sbnn was not tested with fewer than {FEWEST_TESTED}")
     require_precision(Y)
     adata = paired(
         X=None if are_raw else chosen,
