@@ -20,6 +20,7 @@ from sbnn import (
     SparseBottleneckRegressor,
     SparseReducedRankRegression,
     StackedRegressor,
+    paired,
 )
 from sbnn.dynamics import PhoenixRegressor
 from sbnn.dynamics.gene_network import GeneNetwork
@@ -189,15 +190,32 @@ def without_gene_names(adata):
     [
         (lambda model, adata: model.predict(adata), "X has feature names"),
         (lambda model, adata: model.predict(adata.to_df()), "X has feature names"),
-        (lambda model, adata: model.predict(adata.layers["counts"]), "CountNormalizer"),
-        (lambda model, adata: model.predict(1234.5 * adata.X), "CountNormalizer"),
     ],
-    ids=["AnnData", "table", "counts", "not log values"],
+    ids=["AnnData", "table"],
 )
 def test_what_is_probably_wrong_gives_a_warning(predict, message, model, adata):
     model.fit(*without_gene_names(adata))
     with pytest.warns(UserWarning, match=message):
         predict(model, adata)
+
+
+def test_raw_counts_are_refused_by_fit_and_predict(model, adata):
+    X, Y = without_gene_names(adata)
+    counts = adata.layers["counts"]
+    with pytest.raises(ValueError, match="raw counts, whole numbers up to .*CountNormalizer"):
+        model.fit(counts, Y)
+    model.fit(X, Y)
+    for values in (counts, 1234.5 * X):
+        with pytest.raises(ValueError, match="CountNormalizer"):
+            model.predict(values)
+
+
+def test_models_of_other_values_than_logarithms_predict_them(model, adata):
+    """These are larger, or whole numbers with a note that says what they are."""
+    outputs = adata.obsm["outputs"]
+    noted = paired(adata.to_df("counts"), outputs, notes=["rounded"])
+    for X in (noted, 1234.5 * adata.X):
+        model.fit(X, outputs).predict(X)
 
 
 def with_text(adata):

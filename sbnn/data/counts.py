@@ -119,16 +119,32 @@ def are_counts(values: np.ndarray) -> np.ndarray:
     return (values >= 0) & (values <= LARGEST_COUNT) & is_whole
 
 
+def look_like_counts(X: np.ndarray) -> bool:
+    """Whether expression is whole numbers, larger than logarithms usually are."""
+    return X.max(initial=0) > LARGEST_LOG and bool(are_counts(X[:CELLS_LOOKED_AT]).all())
+
+
+def are_beyond_logarithms(X: np.ndarray) -> bool:
+    """Whether expression is too large for logarithms."""
+    return X.max(initial=0) > BEYOND_LOG and X.min() >= 0  # z-scores may be large
+
+
+def check_no_counts(X: np.ndarray) -> None:
+    """Reject expression that looks like raw counts."""
+    if look_like_counts(X):
+        raise ValueError(
+            f"X: looks like raw counts, whole numbers up to {X.max():g}; CountNormalizer makes "
+            "logarithms of them; `paired` takes them as counts=, or says in notes= what else X is"
+        )
+
+
 def check_logarithms(X: np.ndarray) -> None:
     """Reject expression that looks like raw counts, or is too large for logarithms."""
-    largest = X.max()
-    if largest > LARGEST_LOG and are_counts(X[:CELLS_LOOKED_AT]).all():
+    check_no_counts(X)
+    if are_beyond_logarithms(X):
         raise ValueError(
-            f"X: looks like raw counts, whole numbers up to {largest:g}; give them as counts=, or "
-            "say in notes= what they are"
+            f"X: values up to {X.max():g} are no log values; CountNormalizer makes them of counts"
         )
-    if largest > BEYOND_LOG and X.min() >= 0:  # z-scores may be large
-        raise ValueError(f"X: values up to {largest:g} are no log values")
 
 
 def warn_of_fractions(counts: Any) -> None:
@@ -337,6 +353,18 @@ class CountNormalizer(  # type: ignore[call-arg]  # scikit-learn has no types
         if isinstance(table, pd.DataFrame):
             return pd.DataFrame(values, table.index, table.columns)
         return values
+
+
+def normalizer_to(
+    library_size: float | None, counts: Any, genes: pd.Index | np.ndarray
+) -> CountNormalizer | None:
+    """Normaliser to a library size, maybe of other cells, with the shares of genes in counts."""
+    if library_size is None:
+        return None
+    normalizer = CountNormalizer().fit(counts)
+    normalizer.library_size_ = library_size
+    normalizer.feature_names_in_ = np.asarray(genes, dtype=object)
+    return normalizer
 
 
 def _counts_table(X):

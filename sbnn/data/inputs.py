@@ -24,7 +24,15 @@ from sbnn.data.checks import (
     names_as_text,
     order_by_name,
 )
-from sbnn.data.counts import BEYOND_LOG
+from sbnn.data.counts import (
+    CountNormalizer,
+    are_beyond_logarithms,
+    check_logarithms,
+    check_no_counts,
+    confirm_library_size,
+    look_like_counts,
+    normalizer_to,
+)
 from sbnn.errors import check_among, warn
 
 if TYPE_CHECKING:
@@ -130,8 +138,13 @@ def match_outputs(model: Any, X: Any, Y: Any, argument: str = "Y") -> Any:
     return outputs.iloc[:, order_by_name(outputs.columns, model.output_names_, argument)]
 
 
-def validate_training_cells(model: Any, X: Any, y: Any) -> tuple[Any, np.ndarray]:
-    """Expression, of which `read_cells` reads, and float64 outputs, for a fit; names are stored."""
+def validate_training_cells(
+    model: Any, X: Any, y: Any, check: bool = True
+) -> tuple[Any, np.ndarray]:
+    """Expression, of which `read_cells` reads, and float64 outputs, for a fit; names are stored.
+
+    With `check`, what looks like raw counts is refused, unless notes say what it is.
+    """
     outputs = select_outputs(X, y)
     # scikit-learn would take dates for numbers, and what is behind a mask for measured
     check_numeric(X, "X")
@@ -152,6 +165,9 @@ def validate_training_cells(model: Any, X: Any, y: Any) -> tuple[Any, np.ndarray
             y_numeric=True,
             **EXPRESSION,
         )
+    is_described = is_anndata(X) and X.uns.get("sbnn", {}).get("notes") is not None
+    if check and not is_described:
+        check_no_counts(read_cells(cells, next(cell_blocks(cells))))
     if is_anndata(X):
         model.feature_names_in_ = X.var_names.to_numpy(object)
     if hasattr(model, "feature_names_in_"):
@@ -166,11 +182,25 @@ def validate_training_cells(model: Any, X: Any, y: Any) -> tuple[Any, np.ndarray
     return cells, targets
 
 
+def find_normalizer(X: Any) -> CountNormalizer | None:
+    """Normaliser of the counts from which the package computed ``X`` of an AnnData, or None."""
+    if not is_anndata(X):
+        return None
+    counts = X.layers.get("counts")
+    noted_size = X.uns.get("sbnn", {}).get("library_size")
+    library_size = confirm_library_size(X.X, counts, noted_size)
+    return normalizer_to(library_size, counts, X.var_names)
+
+
 def validate_training_arrays(model: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Like `validate_training_cells`, with float64 expression, (n, p), whose means are stored."""
+    """Like `validate_training_cells`, with float64 expression, (n, p).
+
+    Its means and maxima are stored.
+    """
     cells, targets = validate_training_cells(model, X, y)
     genes = read_cells(cells, slice(None)).astype(np.float64, copy=False)
     model.x_mean_ = genes.mean(axis=0)
+    model.x_max_ = genes.max(axis=0)
     return genes, targets
 
 
@@ -201,11 +231,9 @@ def validate_genes(model: Any, X: Any, genes: np.ndarray) -> np.ndarray:
             cells = check_array(cells, input_name="X", **EXPRESSION)
     blocks = [read_cells(cells, rows, columns) for rows in cell_blocks(cells)]
     values = np.concatenate(blocks)
-    if values.min(initial=0) >= 0 and values.max(initial=0) > BEYOND_LOG >= model.x_mean_.max():
-        warn(
-            f"X: values up to {values.max():g} are no logarithms, which the model was fitted to; "
-            "CountNormalizer makes them of counts"
-        )
+    # unless the model was fitted to other values than logarithms
+    if not (look_like_counts(model.x_max_) or are_beyond_logarithms(model.x_max_)):
+        check_logarithms(values)
     return values
 
 

@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression
 
-from sbnn.data.counts import CountNormalizer
 from sbnn.data.fingerprint import fingerprint
 from sbnn.data.paired import Paired, as_adata, as_paired, get_groups
 from sbnn.data.preprocessing import select_genes
@@ -114,8 +113,7 @@ def fit_full(
     if model_file is not None:
         rescale = stacked_in_units if isinstance(model, StackedRegressor) else model_in_units
         fitted = rescale(model, cells, names)
-        normalizer = _count_normalizer(cells)
-        fitted.save(model_file, normalizer=normalizer, record=fingerprint(values))
+        fitted.save(model_file, record=fingerprint(values))
         values["model_sha256"] = model_checksum(Path(model_file))
     described_model = describe_estimator(model)
     return Record(
@@ -127,16 +125,6 @@ def fit_full(
         settings={"estimator": described_model, "scaling": "all", "preselect": preselect},
         values=values,
     )
-
-
-def _count_normalizer(cells):
-    """Fitted normalizer that gives the expression of the cells, or None if none does."""
-    if cells.library_size is None:
-        return None
-    normalizer = CountNormalizer().fit(cells.counts)
-    normalizer.library_size_ = cells.library_size
-    normalizer.feature_names_in_ = cells.gene_names.astype(object)
-    return normalizer
 
 
 def _fit_values(model, X, Y, names, seed):

@@ -64,7 +64,7 @@ def screen(
     Parameters
     ----------
     counts : AnnData, or array, sparse matrix or DataFrame, shape (n_cells, n_genes)
-        Raw counts; of an AnnData, ``X``.
+        Raw counts; of an AnnData, ``layers["counts"]`` or else ``X``.
     perturbation : str or sequence of str, shape (n_cells,)
         What was perturbed in each cell; of an AnnData, a column of its ``obs``. A Series is matched
         by the names of the cells, and may hold other cells.
@@ -109,7 +109,6 @@ def screen(
         cell_names = counts.obs_names
         labels = counts.obs.drop(columns=perturbation)
         labels_of_cells = counts.obs[perturbation]
-        values = load_into_memory(counts).X
     if labels is not None:
         check_table(labels, "labels")
     if isinstance(values, pd.DataFrame):
@@ -168,9 +167,10 @@ def read_table_of_counts(table: pd.DataFrame, labels: pd.DataFrame | None) -> pd
 
 
 def read_screen_counts(counts: Counts) -> sparse.csr_array:
-    """Convert counts to canonical CSR, int32."""
+    """Convert counts to canonical CSR, int32; those of an AnnData may be in a layer."""
     if isinstance(counts, AnnData):
-        counts = load_into_memory(counts).X
+        layer = counts.layers.get("counts")
+        counts = load_into_memory(counts).X if layer is None else layer
     check_numeric(counts, "counts")
     finite = check_array(counts, accept_sparse="csr", input_name="counts")
     matrix = sparse.csr_array(convert_counts(finite, finite.shape))

@@ -17,6 +17,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data import inputs
+from sbnn.data.counts import normalizer_to
 from sbnn.determinism import atomic_fit, reproducible
 from sbnn.errors import check_number
 from sbnn.metrics import pooled_r2
@@ -217,7 +218,7 @@ class BottleneckRegressor(
         self.gene_norms_ = norms
         self.history_ = pd.DataFrame(history, columns=HISTORY)
         self.history_["epoch"] = np.arange(1, len(history) + 1)
-        self.normalizer_ = None  # expression, not counts; see `save`
+        self.normalizer_ = inputs.find_normalizer(X)
         return self
 
     def _layer_sizes(self, n_genes, n_components, n_outputs):
@@ -314,8 +315,9 @@ def model_in_units(
     # names and scales are learned as in a fit
     X = pd.DataFrame(data.X, columns=data.gene_names)
     Y = pd.DataFrame(data.Y, columns=data.feature_names)
-    cells, outputs = inputs.validate_training_cells(in_units, X, Y)
+    cells, outputs = inputs.validate_training_cells(in_units, X, Y, check=False)
     in_units._learn_scales(cells, outputs)
+    in_units.normalizer_ = normalizer_to(data.library_size, data.counts, data.gene_names)
     # genes that the model was not fitted to are not among those that it kept
     is_fitted = np.isin(data.gene_names, genes)
     in_units.support_ = np.zeros(data.n_genes, bool)

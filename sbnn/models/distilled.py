@@ -142,6 +142,8 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         cells. Not kept in files.
     x_min_, x_max_ : ndarray, shape (p,)
         Range of the training cells, to which genes are clipped.
+    normalizer_ : CountNormalizer or None
+        For new counts, if `fit` had an AnnData whose ``X`` the package computed from its counts.
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
 

@@ -66,6 +66,8 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         cross-entropy in pretraining), ``penalty``, ``r2`` (on the training cells),
         ``eval_loss`` and ``eval_r2`` (on `eval_set`; in pretraining, the former on 40 % of the
         cells) and ``genes_alive`` (number of genes with more than a tenth of the largest norm).
+    normalizer_ : CountNormalizer or None
+        For new counts, if `fit` had an AnnData whose ``X`` the package computed from its counts.
     n_features_in_, feature_names_in_, output_names_
         As in `DistilledBottleneckRegressor`.
 

@@ -75,6 +75,8 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
         From 0 to 1.
     support_ : ndarray of bool, shape (p,)
         Genes of the map; the prediction takes all.
+    normalizer_ : CountNormalizer or None
+        For new counts, if `fit` had an AnnData whose ``X`` the package computed from its counts.
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
 
@@ -153,7 +155,7 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
 
     @property
     def normalizer_(self) -> CountNormalizer | None:  # type: ignore[override]
-        """Normaliser of counts of a model that was read from a file."""
+        """Normaliser of counts like those of the fit, if it knows them."""
         return self.network_.normalizer_
 
     def predict(self, X: Any) -> np.ndarray:
@@ -217,7 +219,7 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
         model.network_ = network
         model.ridge_ = ridge
         model.weight_of_ridge_ = header["weight_of_ridge"]
-        model.x_mean_ = network.x_mean_
+        model.x_mean_, model.x_max_ = network.x_mean_, network.x_max_
         copy_names(network, model)
         return model
 
@@ -293,7 +295,7 @@ def stacked_in_units(model: StackedRegressor, data: Paired, genes: np.ndarray) -
     """Give a model that was fitted to z-scores the scales of the data; see `model_in_units`."""
     in_units = copy.copy(model)
     in_units.network_ = model_in_units(model.network_, data, genes)
-    in_units.x_mean_ = in_units.network_.x_mean_
+    in_units.x_mean_, in_units.x_max_ = in_units.network_.x_mean_, in_units.network_.x_max_
     is_fitted = np.isin(data.gene_names, genes)
     in_units.ridge_ = ridge_in_units(model.ridge_, in_units.network_, is_fitted)
     copy_names(in_units.network_, in_units)

@@ -29,7 +29,7 @@ OWN_RECORDS = (
     "tsne",
 )
 #: Options of `sbnn fit` that are arguments of `read_tables`.
-TABLE_OPTIONS = ("expression", "outputs", "labels", "counts", "genes_in_rows")
+TABLE_OPTIONS = ("expression", "outputs", "labels", "counts", "genes_in_rows", "outputs_in_rows")
 PATH_OPTIONS = ("expression", "outputs", "labels", "require", "candidates")
 SHOWN_FILES = (".csv", ".h5ad", ".html", ".json", ".safetensors")
 #: Beginning of a table of predictions.
@@ -42,6 +42,7 @@ OUTPUTS_HELP = "cells x measurements to predict; for .h5ad, a key of obsm (defau
 LABELS_HELP = "cells x labels: type and family, which colour the map, donor, batch, ..."
 COUNTS_HELP = "expression has raw counts (default: if it has whole numbers)"
 GENES_IN_ROWS_HELP = "expression is genes x cells (default: found by the names)"
+OUTPUTS_IN_ROWS_HELP = "outputs are measurements x cells (default: found by the names)"
 GROUPS_HELP = "column of the labels, such as donor: folds hold out whole groups"
 COLOR_HELP = "column of the labels that colours the map (default: family, type or the first)"
 COMPONENTS_HELP = "dimensions of the map (default: 2)"
@@ -74,6 +75,7 @@ def add_fit(commands: argparse._SubParsersAction) -> None:
     add("--outputs", default="outputs", metavar="FILE", help=OUTPUTS_HELP)
     add("--labels", metavar="FILE", help=LABELS_HELP)
     _add_table_options(command)
+    add("--outputs-in-rows", action=argparse.BooleanOptionalAction, help=OUTPUTS_IN_ROWS_HELP)
     add("--groups", metavar="COLUMN", help=GROUPS_HELP)
     add("--color", metavar="COLUMN", help=COLOR_HELP)
     add("--n-genes", type=_positive, default=25, metavar="N", help="genes to keep (default: 25)")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -113,20 +114,32 @@ def _first_text(table):
 # --- names that nearly match
 
 
-def suggest_change(names: pd.Index, others: pd.Index, name: str, other: str) -> str:
-    """Say how many more names match after a change, and the line of pandas that does it, or ""."""
+class Change(NamedTuple):
+    """How many names match after a change, 0 without any, and the line of pandas that makes it."""
+
+    n_matches: int
+    line: str
+
+
+def find_change(names: pd.Index, others: pd.Index, name: str, other: str) -> Change:
+    """The change of names, called `name` and `other` in Python, that makes the most names equal."""
+    best = Change(0, "")
     if are_numbered(names) or are_numbered(others):  # c1 may be row 0, or row 1
-        return ""
+        return best
     most = count_matches(names, others)
     least = MAJORITY * min(len(names), len(others))
-    text = ""
     for line, mine, theirs in change_names(names, others, name, other):
         n_found = count_matches(mine, theirs)
         # fewer may match by chance, and what makes two names one would match different cells
         if n_found > most and n_found >= least and mine.is_unique and theirs.is_unique:
             most = n_found
-            text = f"; {n_found} would match after {line}"
-    return text
+            best = Change(n_found, line)
+    return best
+
+
+def say_change(change: Change) -> str:
+    """Say how many more names match after a change, or ""."""
+    return f"; {change.n_matches} would match after {change.line}" if change.n_matches else ""
 
 
 def change_names(
@@ -153,6 +166,16 @@ def change_names(
             old.str.lower().str.replace(pattern, replacement, regex=True) for old in (names, others)
         )
         yield f"{name} = {name}{method} and the same of {other}", mine, theirs
+    # ends that differ from cell to cell, as in barcodes of samples of the same patients
+    length = max(find_unique_length(names), find_unique_length(others))
+    line = f"{name} = {name}.str[:{length}] and {other} = {other}.str[:{length}]"
+    yield line, names.str[:length], others.str[:length]
+
+
+def find_unique_length(names: pd.Index) -> int:
+    """The shortest length to which names can be cut that stay different."""
+    lengths = range(1, names.str.len().max())
+    return 1 + bisect_left(lengths, True, key=lambda length: names.str[:length].is_unique)
 
 
 def find_affixes(names: pd.Index, others: pd.Index) -> list[tuple[str, str]]:

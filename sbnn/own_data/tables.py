@@ -8,8 +8,9 @@ from __future__ import annotations
 import gzip
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import product
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,13 @@ from sbnn.data.inputs import load_into_memory, select_outputs
 from sbnn.data.paired import paired
 from sbnn.errors import warn
 from sbnn.own_data.names import (
+    Change,
     are_numbered,
     axes,
+    count_matches,
+    find_change,
     naming_the_page,
-    suggest_change,
+    say_change,
     suggest_spelling,
     what_was_seen,
 )
@@ -49,6 +53,8 @@ SEPARATORS = ",", "\t", ";"
 PACKED = ".gz", ".bz2", ".zip", ".xz", ".zst", ".tar"
 BLOCK_SIZE = 2**20  # bytes
 LEAST_SHARED = 0.5  # of the cells of the smaller table
+FEWEST_TESTED = 40  # cells of which a fit was measured
+OUTPUT_AXES = "outputs.index", "outputs.columns"  # Python for their names
 #: Errors that say what is wrong.
 CLEAR_ERRORS = FileNotFoundError, ImportError, MemoryError, PermissionError
 COPY_CORRELATION = 0.999  # of an output with the gene that it copies
@@ -63,6 +69,7 @@ def read_tables(
     labels: str | Path | pd.DataFrame | None = None,
     counts: bool | None = None,
     genes_in_rows: bool | None = None,
+    outputs_in_rows: bool | None = None,
     *,
     name: str = "custom",
 ) -> AnnData:
@@ -79,14 +86,16 @@ def read_tables(
         Cells x genes or genes x cells, or an AnnData or ``.h5ad`` file, of which
         ``layers["counts"]``, if present, replaces ``X`` unless `counts` is False.
     outputs : path-like, DataFrame, str or list of str
-        Cells x outputs. Of an AnnData, also a key of ``obsm`` or a list of columns of ``obs``.
+        Cells x outputs or outputs x cells. Of an AnnData, also a key of ``obsm`` or a list of
+        columns of ``obs``.
     labels : path-like or DataFrame, optional
         Cells x labels, such as ``type``, ``family`` and ``donor``; by default ``obs``. Those of a
         file are text.
     counts : bool, optional
         True for raw counts, False for log values. By default, whole numbers are counts.
-    genes_in_rows : bool, optional
-        By default, the axis of `expression` that has the names of the cells is found.
+    genes_in_rows, outputs_in_rows : bool, optional
+        By default, the axes of `expression` and `outputs` that share names are the cells, if there
+        is one such pair of axes. An AnnData always has cells in rows.
     name : str, optional
         Short name of the data.
 
@@ -99,9 +108,9 @@ def read_tables(
     Raises
     ------
     ValueError
-        If cells do not match, there are text or missing values among numbers, names are empty,
-        repeat or only number the rows, there are columns beside the genes, values are neither
-        counts nor logarithms, or a file is damaged.
+        If cells do not match, or two axes of a table may be the cells, there are text or missing
+        values among numbers, names are empty, repeat or only number the rows, there are columns
+        beside the genes, values are neither counts nor logarithms, or a file is damaged.
     TypeError
         If a table is neither a path nor a DataFrame.
     ImportError
@@ -136,7 +145,9 @@ def read_tables(
             expression.obs_names = cells
             outputs = read_table(outputs, "outputs", accept_numbered=True).set_axis(cells)
             labels = read_table(labels, "labels", accept_numbered=True).set_axis(cells)
-    X, Y, cell_labels = read_matched_tables(expression, outputs, labels, genes_in_rows)
+    X, Y, cell_labels = read_matched_tables(
+        expression, outputs, labels, genes_in_rows, outputs_in_rows
+    )
     complete = find_complete_cells(Y)
     expressed, are_raw = counts_or_logs(X[complete.to_numpy()], counts)
     genes = find_varying_genes(expressed)
@@ -148,8 +159,15 @@ def read_tables(
         notes.append("expression is taken as raw counts; X is log2(1 + counts / total * median)")
     else:
         notes.append("expression is taken as log values")
+        if chosen.min() < 0:
+            notes.append(
+                "X has negative values: scaled? Log values are better; in an AnnData of scanpy, "
+                "`adata.raw.to_adata()` has them"
+            )
     if is_numbered:
         notes.append("cells are matched by position")
+    if len(Y) < FEWEST_TESTED:
+        notes.append(f"{len(Y)} cells are few: sbnn was not tested with fewer than {FEWEST_TESTED}")
     require_precision(Y)
     adata = paired(
         X=None if are_raw else chosen,
@@ -174,13 +192,16 @@ def _is_file(outputs):
 
 
 def read_matched_tables(
-    expression: Any, outputs: Any, labels: Any, genes_in_rows: bool | None
+    expression: Any,
+    outputs: Any,
+    labels: Any,
+    genes_in_rows: bool | None,
+    outputs_in_rows: bool | None,
 ) -> tuple[pd.DataFrame | AnnData, pd.DataFrame, pd.DataFrame | None]:
     """Expression, outputs and labels of the cells that expression and outputs share."""
-    X, Y = match_cells(expression, outputs, genes_in_rows)
+    X, Y = match_cells(expression, outputs, genes_in_rows, outputs_in_rows)
     cell_labels = None if labels is None else match_labels(labels, Y)
     if isinstance(X, pd.DataFrame):
-        check_only_genes(X, Y, "expression")
         check_only_genes(X, cell_labels, "expression")
     return X, read_numbers(Y, "outputs").astype(float), cell_labels
 
@@ -389,9 +410,16 @@ def has_empty_bytes(path: str | Path) -> bool:
 
 
 def match_cells(
-    expression: Any, outputs: Any, genes_in_rows: bool | None
+    expression: Any,
+    outputs: Any,
+    genes_in_rows: bool | None,
+    outputs_in_rows: bool | None,
 ) -> tuple[pd.DataFrame | AnnData, pd.DataFrame]:
-    """Expression and outputs of the cells that they share; genes in rows are turned."""
+    """Expression and outputs of the cells that they share, with cells in rows.
+
+    Cells are the only axes that share names. A second pair of axes is refused, also one that only
+    nearly matches: genes may be called as proteins, while barcodes differ at their ends.
+    """
     if isinstance(expression, AnnData):
         X, genes_in_rows = expression, False
         check_table_names(X, "expression")
@@ -399,48 +427,70 @@ def match_cells(
     else:
         X = read_table(expression, "expression")
     Y = read_table(outputs, "outputs")
-    rows, columns = axes(X)
-    cells_in_rows = genes_in_rows is not True and _share_enough_names(Y.index, rows)
-    cells_in_columns = genes_in_rows is not False and _share_enough_names(Y.index, columns)
-    if cells_in_rows and cells_in_columns:
+    matches = {}
+    changes = {}
+    pairs = [*product(_possible_axes(genes_in_rows), _possible_axes(outputs_in_rows))]
+    for of_x, of_y in pairs:
+        names, others = axes(X)[of_x], axes(Y)[of_y]
+        n_shared = count_matches(names, others)
+        if n_shared >= LEAST_SHARED * min(len(names), len(others)) > 0:
+            matches[of_x, of_y] = n_shared
+        else:
+            changes[of_x, of_y] = find_change(names, others, _name_axis(X, of_x), OUTPUT_AXES[of_y])
+    # fewer are outputs that are nearly called as genes
+    least = max(matches.values(), default=1)
+    changes = {pair: change for pair, change in changes.items() if change.n_matches >= least}
+    seen = what_was_seen({"expression": X, "outputs": Y})
+    if not matches:
         raise ValueError(
-            "expression and outputs: both rows and columns of expression have the names of cells; "
-            f"set genes_in_rows; {what_was_seen({'expression': X, 'outputs': Y})}"
+            f"expression and outputs: names of cells do not match{suggest_names(X, Y, changes)}; "
+            f"{seen}"
         )
-    if not (cells_in_rows or cells_in_columns):
+    if len(matches) + len(changes) > 1:
+        ways = [f"{n} {_say_pair(*pair)}" for pair, n in matches.items()]
+        for pair, change in changes.items():
+            ways.append(f"{change.n_matches} {_say_pair(*pair)} after {change.line}")
         raise ValueError(
-            f"expression and outputs: names of cells do not match{suggest_names(X, Y)}; "
-            f"{what_was_seen({'expression': X, 'outputs': Y})}"
+            f"expression and outputs: which names are the cells? {'; '.join(ways)}; set "
+            "genes_in_rows and outputs_in_rows (--genes-in-rows, --outputs-in-rows) to True or "
+            f"False, or give outputs other names than genes; {seen}"
         )
-    cells = columns if cells_in_columns else rows
-    is_shared = cells.isin(Y.index)
+    [(of_x, of_y)] = matches
+    cells, others = axes(X)[of_x], axes(Y)[of_y]
+    is_shared = cells.isin(others)
     warn_left_out("cells not in outputs", cells[~is_shared])
-    warn_left_out("cells not in expression", Y.index[~Y.index.isin(cells)])
-    X = X.loc[:, is_shared].T if cells_in_columns else X[is_shared]
-    return X, Y.loc[cells[is_shared]]
+    warn_left_out("cells not in expression", others[~others.isin(cells)])
+    X = X.loc[:, is_shared].T if of_x else X[is_shared]
+    return X, (Y.T if of_y else Y).loc[cells[is_shared]]
 
 
-def _share_enough_names(cells, names):
-    """Whether an axis of expression has enough names of the cells."""
-    n_shared = names.isin(cells).sum()
-    least = LEAST_SHARED * min(len(names), len(cells))
-    return n_shared >= least > 0
+def _possible_axes(are_turned):
+    """Axes of a table that may be the cells: 0 for rows, 1 for columns."""
+    return (0, 1) if are_turned is None else (int(are_turned),)
 
 
-def suggest_names(X: pd.DataFrame | AnnData, Y: pd.DataFrame) -> str:
-    """What makes names of cells equal that nearly match, or ""."""
+def _name_axis(X, axis):
+    """Python for the names of an axis of expression."""
     if isinstance(X, AnnData):
-        of_rows = suggest_change(X.obs_names, Y.index, "adata.obs_names", "outputs.index")
-        return of_rows or suggest_spelling(X.obs_names, Y.index)
-    of_rows = suggest_change(X.index, Y.index, "expression.index", "outputs.index")
-    of_columns = suggest_change(X.columns, Y.index, "expression.columns", "outputs.index")
-    turned = suggest_change(X.columns, Y.columns, "expression.columns", "outputs.columns")
-    return (
-        of_rows
-        or of_columns
-        or (turned and f"{turned} and outputs = outputs.T")
-        or suggest_spelling(X.index.append(X.columns), Y.index)
-    )
+        return "adata.obs_names"
+    return ("expression.index", "expression.columns")[axis]
+
+
+def _say_pair(of_x, of_y):
+    """Say that the names of an axis of expression are those of an axis of outputs."""
+    kinds = "rows", "columns"
+    return f"{kinds[of_x]} of expression are {kinds[of_y]} of outputs"
+
+
+def suggest_names(
+    X: pd.DataFrame | AnnData, Y: pd.DataFrame, changes: Mapping[tuple[int, int], Change]
+) -> str:
+    """Say what makes names of cells equal that nearly match, or ""."""
+    if changes:
+        return say_change(max(changes.values(), key=lambda change: change.n_matches))
+    rows, columns = axes(X)
+    names = rows if isinstance(X, AnnData) else rows.append(columns)
+    return suggest_spelling(names, Y.index)
 
 
 def counts_or_logs(table: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnData, bool]:
@@ -506,9 +556,9 @@ def match_labels(labels: Any, Y: pd.DataFrame) -> pd.DataFrame:
     """Labels of the cells, NaN for cells without; a type without a family is its own."""
     table = read_table(labels, "labels")
     if not table.index.isin(Y.index).any():
-        change = suggest_change(table.index, Y.index, "labels.index", "outputs.index")
+        change = find_change(table.index, Y.index, "labels.index", "outputs.index")
         raise ValueError(
-            f"labels: no row has the name of a cell{change}; "
+            f"labels: no row has the name of a cell{say_change(change)}; "
             f"{what_was_seen({'outputs': Y, 'labels': table})}"
         )
     table = table.reindex(Y.index)

@@ -49,16 +49,24 @@ def from_adata():
     return screen(CELLS_OF_GUIDES, "guide", "b")
 
 
-@pytest.mark.parametrize("build", [from_table, from_adata])
+def from_layer():
+    adata = CELLS_OF_GUIDES.copy()
+    adata.layers["counts"] = adata.X.copy()
+    adata.X = np.log1p(adata.X)
+    return screen(adata, "guide", "b")
+
+
+@pytest.mark.parametrize("build", [from_table, from_adata, from_layer])
 def test_names_come_from_the_container(build):
     adata = build()
     assert adata.obs_names.tolist() == CELLS
     assert adata.var_names.tolist() == GENES
 
 
-@pytest.mark.parametrize("build", [from_table, from_adata])
-def test_perturbations_belong_to_their_cells(build):
+@pytest.mark.parametrize("build", [from_table, from_adata, from_layer])
+def test_counts_and_perturbations_belong_to_their_cells(build):
     arrays = as_screen(build())
+    np.testing.assert_array_equal(arrays.counts.toarray(), COUNTS)
     assert arrays.perturbation.tolist() == PERTURBATION
     assert arrays.control == "b"
 

@@ -16,6 +16,8 @@ from sbnn import (
     DistilledBottleneckRegressor,
     DistilledSettings,
     SparseBottleneckRegressor,
+    StackedRegressor,
+    fit_full,
 )
 from sbnn.models import saved
 
@@ -113,6 +115,21 @@ def test_a_loaded_model_is_saved_with_its_normalizer(model, path):
     loaded = type(model).load(model.save(path, normalizer))
     again = type(model).load(loaded.save(path))
     assert_array_equal(again.normalizer_.transform(COUNTS), normalizer.transform(COUNTS))
+
+
+@pytest.mark.parametrize("estimator", [PUBLISHED, DISTILLED, StackedRegressor(DISTILLED)])
+def test_a_model_of_normalised_counts_knows_their_normalizer(estimator, adata, path):
+    """It is that of a fit that writes its file."""
+    cells = adata[:80]
+    fit_full(estimator, cells, model_file=path)
+    expected = type(estimator).load(path).normalizer_
+    model = clone(estimator).fit(cells)
+    for known in (model, type(model).load(model.save(path))):
+        assert_array_equal(known.normalizer_.transform(cells), expected.transform(cells))
+        np.testing.assert_allclose(known.normalizer_.transform(cells), cells.X, rtol=1e-5)
+    halved = cells[:, :20]  # the totals have lost the other genes
+    assert clone(estimator).fit(halved).normalizer_ is None
+    assert clone(estimator).fit(cells.to_df(), cells.obsm["outputs"]).normalizer_ is None
 
 
 def test_a_random_state_is_not_saved(path):

@@ -222,6 +222,7 @@ def test_a_changed_result_is_not_replaced(name, tables, asked, capsys):
         ("--no-preselect", "preselect", None),
         ("--counts", "counts", True),
         ("--genes-in-rows", "genes_in_rows", True),
+        ("--no-outputs-in-rows", "outputs_in_rows", False),
         ("--seed 3", "seed", 3),
         ("--color donor", "color", "donor"),
         ("--device cpu", "device", "cpu"),

@@ -9,7 +9,6 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sbnn import (
-    CountNormalizer,
     DistilledBottleneckRegressor,
     DistilledSettings,
     LeaveOneOutRidge,
@@ -204,9 +203,7 @@ def test_records_of_other_cells_are_refused(adata, records, tmp_path):
 def network(adata):
     """Fitted to the first 80 cells."""
     model = DistilledBottleneckRegressor(distillation=QUICK, n_genes=5, random_state=0)
-    model.fit(adata[:80])
-    model.normalizer_ = CountNormalizer().fit(adata[:80])
-    return model
+    return model.fit(adata[:80])
 
 
 @pytest.fixture
@@ -231,6 +228,45 @@ def test_a_file_of_anndata_is_read(network, adata, new_counts, tmp_path):
     adata[80:].copy().write_h5ad(tmp_path / "new.h5ad")
     placed = predict_cells(network, tmp_path / "new.h5ad")
     pd.testing.assert_frame_equal(placed, predict_cells(network, new_counts))
+
+
+@pytest.mark.filterwarnings("ignore:expression. kept genes are not those")
+def test_genes_outside_the_range_of_the_fit_are_counted(network, adata):
+    kept = network.feature_names_in_[network.support_]
+    cells = adata[:4].to_df().copy()
+    cells.loc[cells.index[1], kept[:2]] = adata.to_df()[kept[:2]].max() + 1
+    cells.iloc[2] = -1
+    placed = predict_cells(network, cells)
+    assert placed.columns[2] == "genes_outside"
+    assert placed["genes_outside"].tolist() == [0, 2, 5, 0]
+
+
+def scale(cells):
+    return (cells - cells.mean()) / cells.std()
+
+
+@pytest.mark.filterwarnings("error")
+def test_cells_of_another_kind_than_those_of_the_fit_are_told(adata):
+    """Scaled cells for a fit to logs, and logs for a fit to scaled cells."""
+    logs, Y = adata.to_df(), adata.obsm["outputs"]
+    model = DistilledBottleneckRegressor(distillation=QUICK, n_genes=5, random_state=0)
+    for cells, others in ((logs, scale(logs)), (scale(logs), logs)):
+        model.fit(cells[:80], Y[:80])
+        predict_cells(model, cells[80:])
+        with pytest.warns(UserWarning, match="not those of the training cells: gene.*in the fit"):
+            predict_cells(model, others[80:])
+    model.set_params(standardize=False).fit(logs[:80], Y[:80])  # SDs are not known, but the range
+    predict_cells(model, 0.4 * logs[80:])
+    with pytest.warns(UserWarning, match="of 40 cells have some outside"):
+        predict_cells(model, scale(logs)[80:])
+
+
+def test_a_shift_of_all_genes_within_their_range_is_told(network, adata):
+    """As by logarithms to another base."""
+    logs = adata[80:].to_df()
+    with pytest.warns(UserWarning, match="kept genes are not those .*; 0 of 40 cells"):
+        assert not predict_cells(network, 0.4 * logs)["genes_outside"].any()
+    predict_cells(network, 0.4 * logs[:19])  # too few cells to compare means
 
 
 def test_missing_genes_are_named(network, new_counts):
@@ -265,4 +301,4 @@ def test_a_stacked_model_adds_its_predictions(adata, new_counts, tmp_path):
     stacked = of_both.drop(columns=of_network.columns)
     assert [*stacked] == [f"stacked_{name}" for name in both.output_names_]
     assert_allclose(stacked, both.predict(both.normalizer_.transform(new_counts)))
-    assert np.abs(stacked.to_numpy() - of_network.iloc[:, 2:]).to_numpy().max() > 0.01
+    assert np.abs(stacked.to_numpy() - of_network.iloc[:, 3:]).to_numpy().max() > 0.01

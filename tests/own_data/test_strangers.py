@@ -152,13 +152,6 @@ def test_sizes_names_and_matches_are_seen():
         assert seen in message
 
 
-def test_outputs_in_rows_are_seen():
-    seen = "of the columns of outputs, 12 are rows and 0 are columns of expression"
-    refuse(seen, COUNTS, OUTPUTS.T)
-    seen = "of the columns of outputs, 0 are rows and 12 are columns of expression"
-    refuse(seen, COUNTS.T, OUTPUTS.T)
-
-
 def test_names_in_another_column_are_seen():
     outputs = OUTPUTS.set_axis([f"s{i}" for i in range(12)]).assign(barcode=CELLS)
     refuse("no number: 'Cell_0' in row 's0', column 'barcode'", COUNTS, outputs)
@@ -201,6 +194,55 @@ def test_outputs_that_most_cells_lack_are_seen():
     outputs = OUTPUTS.copy()
     outputs.iloc[2:, 1] = np.nan
     refuse("only 2 of 12 cells have all of them; missing most often: Rin", COUNTS, outputs)
+
+
+# --- names of genes and proteins
+
+
+def called_as_genes():
+    """Proteins of the cells, most of which have the names of genes."""
+    return OUTPUTS.set_axis(["B2", "D4", "CD45"], axis=1)
+
+
+TURNS = [(False, False), (False, True), (True, False), (True, True)]  # of expression and outputs
+
+
+def turn(tables, turns):
+    return [table.T if is_turned else table for table, is_turned in zip(tables, turns, strict=True)]
+
+
+@pytest.mark.parametrize("turns", TURNS)
+@pytest.mark.parametrize("endings", [("", ""), ("-1", ""), ("-01A-{}R", "-01A-{}K")])
+def test_genes_are_not_taken_for_cells(endings, turns):
+    """Cells have the same names, one table adds an ending, or every cell has another one."""
+    names = [
+        [f"{name}{ending.format(i % 5)}" for i, name in enumerate(CELLS)] for ending in endings
+    ]
+    tables = [
+        table.set_axis(cells)
+        for table, cells in zip((COUNTS, called_as_genes()), names, strict=True)
+    ]
+    message = refuse("which names are the cells", *turn(tables, turns))
+    axes = ["rows", "columns"]
+    assert f"2 {axes[not turns[0]]} of expression are {axes[not turns[1]]} of outputs" in message
+    assert f"12 {axes[turns[0]]} of expression are {axes[turns[1]]} of outputs" in message
+    assert "genes_in_rows and outputs_in_rows" in message
+    options = dict(zip(("genes_in_rows", "outputs_in_rows"), turns, strict=True))
+    if endings == ("", ""):
+        found = read_tables(*turn(tables, turns), **options)
+        np.testing.assert_allclose(found.obsm["outputs"], OUTPUTS, rtol=1e-6)
+    else:  # also if all axes are given
+        refuse("names of cells do not match; 12 would match after", *turn(tables, turns), **options)
+
+
+def test_outputs_that_nearly_have_the_names_of_genes_are_read():
+    assert_read(COUNTS, called_as_genes().add_suffix("_protein", axis=1))
+
+
+def test_outputs_beside_an_anndata_may_be_in_rows():
+    adata = AnnData(COUNTS.astype(float))
+    assert_read(adata, OUTPUTS.T)
+    assert_read(adata, called_as_genes().T)  # cells of an AnnData are in rows
 
 
 # --- names that nearly match

@@ -64,12 +64,13 @@ def test_names_and_labels_of_files_are_text(ending, tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "xlsx"])
-@pytest.mark.parametrize("table", [COUNTS, COUNTS.T], ids=["cells in rows", "genes in rows"])
-def test_files_of_any_kind_and_orientation_are_the_same_cells(tmp_path, ending, table):
+@pytest.mark.parametrize("counts", [COUNTS, COUNTS.T], ids=["cells in rows", "genes in rows"])
+@pytest.mark.parametrize("outputs", [OUTPUTS, OUTPUTS.T], ids=["", "outputs in rows"])
+def test_files_of_any_kind_and_orientation_are_the_same_cells(tmp_path, ending, counts, outputs):
     counts_path = tmp_path / f"counts.{ending}"
     outputs_path = tmp_path / f"outputs.{ending}"
-    write(table, counts_path)
-    write(OUTPUTS, outputs_path)
+    write(counts, counts_path)
+    write(outputs, outputs_path)
     found = read_tables(counts_path, outputs_path)
     expected = read_tables(COUNTS, OUTPUTS)
     assert found.obs_names.equals(expected.obs_names)
@@ -439,10 +440,25 @@ def test_values_are_those_of_the_tables():
     assert table.loc["type", ["most_frequent", "times"]].tolist() == ["a", 6]
 
 
-def test_scaled_expression_has_values_below_zero():
-    table = values_table(read_tables((COUNTS - COUNTS.mean()) / 3, OUTPUTS))
+@pytest.mark.parametrize("container", [pd.DataFrame, AnnData])
+def test_scaled_expression_is_noted(container):
+    adata = read_tables(container((COUNTS - COUNTS.mean()) / 3), OUTPUTS)
+    [note] = [note for note in adata.uns["sbnn"]["notes"] if "negative values: scaled" in note]
+    assert "adata.raw.to_adata()" in note
+    table = values_table(adata)
     assert table.loc["X", "taken_as"] == "log values"
     assert float(table.loc["X", "minimum"]) < 0
+    assert "negative" not in str(read_tables(COUNTS, OUTPUTS).uns["sbnn"]["notes"])
+
+
+@pytest.mark.filterwarnings("ignore:.* left out")
+def test_few_cells_are_noted(many):
+    adata, outputs = many
+    enough = read_tables(adata[:40], outputs[:39].reindex(adata.obs_names[:40], fill_value=0))
+    few = read_tables(adata[:40], outputs[:39])
+    note = "39 cells are few: sbnn was not tested with fewer than 40"
+    assert note in few.uns["sbnn"]["notes"]
+    assert "few" not in str(enough.uns["sbnn"]["notes"])
 
 
 @pytest.mark.filterwarnings("ignore:.* left out")
