@@ -286,7 +286,8 @@ def save(record: Record, path: str | PathLike[str]) -> Path:
     OSError
         If the file cannot be written.
     ValueError
-        If the record contains anything but data, or data that a file would not give back.
+        If the record contains anything but data, or data that a file would not give back, or if
+        there is another file that is no record.
     """
     write_file(vars(record), path)
     return Path(path)

@@ -145,7 +145,7 @@ def _refuse_other_file(path, beginning):
         decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ)
         content = decompressor.decompress(content, max_length=BYTES_OF_BEGINNING) or content
     if content and not re.match(beginning, content, re.DOTALL):
-        raise FileExistsError(
+        raise ValueError(
             f"{path} was not written by this version of sbnn; move or delete it, or give another "
             "path"
         )

@@ -99,7 +99,7 @@ def test_only_files_of_the_same_writer_are_replaced(write, tmp_path):
     assert path.read_bytes() != before
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     path.write_text("mine")
-    with pytest.raises(FileExistsError, match=path.name):
+    with pytest.raises(ValueError, match=path.name):
         write(tmp_path, seed=3)
     assert path.read_text() == "mine"
 

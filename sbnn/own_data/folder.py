@@ -34,7 +34,7 @@ def earlier_summary(folder: Path) -> dict[str, Any]:
     summary = read_summary(folder)
     present = [path.name for path in _visible(folder)]
     if present and not summary:
-        raise FileExistsError(
+        raise ValueError(
             f"{folder} has files that this version of sbnn has not written: "
             f"{abbreviate(sorted(present))}; give a new folder"
         )
@@ -91,7 +91,7 @@ def _refuse_changed(paths, files):
     """Reject existing files that are not listed, or were changed since."""
     for path in paths:
         if path.exists() and files.get(path.name) != _sha256(path):
-            raise FileExistsError(
+            raise ValueError(
                 f"{path} is not as this version of sbnn wrote it; move or delete it, or give "
                 "another folder"
             )

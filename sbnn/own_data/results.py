@@ -290,9 +290,10 @@ def write_tables(
     Raises
     ------
     ValueError
-        If records are of other data or have other names, or the fit is missing.
+        If records are of other data or have other names, the fit is missing, or files of another
+        origin would be replaced.
     OSError
-        If a file cannot be written, or would replace one of another origin.
+        If a file cannot be written.
     """
     cells = as_paired(data)
     _check_records(records, cells)
