@@ -23,8 +23,8 @@ from pages import to_markdown
 from sbnn import StackedRegressor, load_dataset
 from sbnn.data.datasets import list_datasets
 from sbnn.evaluation.verdict import corrected_difference
+from sbnn.files import write_atomically
 from sbnn.metrics import pooled_r2
-from sbnn.store import write_atomically
 
 SAVED = Path(__file__).resolve().parents[1] / "saved_models" / "benchmarks" / "weak_signals.csv"
 N_CELLS = (60, 120, 240)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sbnn.errors import require
+from sbnn.files import replacing
 
 #: Folder of a checkout; an installed package has none.
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -27,8 +28,6 @@ def run_notebook(
     """Execute a notebook with parameters and write it; ValueError if a cell fails."""
     require("papermill")
     import papermill
-
-    from sbnn.store import replacing
 
     failure = None
     with replacing(target, beginning=NOTEBOOK) as temporary:

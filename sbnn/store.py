@@ -8,20 +8,18 @@ it without this package.
 import io
 import lzma
 import math
-import os
 import pickle
 import pickletools
 import re
-import stat
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+
+from sbnn.files import refuse_device, write_atomically
 
 #: End of the names of files.
 ENDING = ".pickle.xz"
@@ -37,7 +35,6 @@ MOST_LEVELS = DEEPEST + 5  # of a pickle: a table is two dicts, and an array a c
 PLAIN_ARRAY = re.compile(r"[<|][biufU][1-9]\d*")
 MOST_AXES = 32
 TABLE = {"columns", "index", "index_name"}  # keys of a dict that stands for a table
-BYTES_OF_BEGINNING = 2**12  # of an existing file that is to be replaced
 #: Beginning of a file of `write_file`: a dict that is never referred to again, unlike in others.
 RECORD = rb"\x80\x05\x95.{8}\}\("
 
@@ -78,90 +75,6 @@ def read_file(path: str | PathLike[str], build: Callable[[Any], T]) -> T:
             f"{path} is not a record that this version can read, or it is damaged: {error}; delete "
             "this file to compute it again, or read one of sbnn 1.0 or earlier with that version"
         ) from error
-
-
-# --- files of any kind
-
-
-def write_atomically(content: bytes, path: str | PathLike[str], beginning: bytes) -> None:
-    """Write bytes such that the file is either unchanged or complete, see `replacing`."""
-    with replacing(path, beginning) as temporary:
-        temporary.write_bytes(content)
-
-
-def require_writable(path: str | PathLike[str], beginning: bytes) -> None:
-    """Raise the error of `replacing` before hours of fits instead of after."""
-    with _temporary_file(path, beginning):
-        pass
-
-
-@contextmanager
-def replacing(path: str | PathLike[str], beginning: bytes) -> Iterator[Path]:
-    """Temporary file, which replaces a file in one step if the block ends without an error.
-
-    Everything that is written passes here, so that no file of the user's is lost: an existing one
-    must begin with a match of the regular expression `beginning`, by which the files that the
-    caller writes are known. It keeps its permissions.
-    """
-    with _temporary_file(path, beginning) as (temporary, target):
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-
-
-@contextmanager
-def _temporary_file(path, beginning):
-    """Temporary file for what is to replace a file, and the path of the file itself."""
-    refuse_device(path)
-    target = Path(path).resolve()  # the file, not a link to it, is replaced
-    _refuse_other_file(target, beginning)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # another process may write the same file at the same time; the later one wins
-    # and it is short, as names may be the longest, with the ending by which writers know formats
-    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp{target.suffix}")
-    try:
-        temporary.touch()
-        if target.exists():
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        yield temporary, target
-    except OSError as error:
-        message = f"cannot write {target}: {error.strerror}; an existing file is left unchanged"
-        raise type(error)(error.errno, message) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
-
-
-def _refuse_other_file(path, beginning):
-    """Reject a folder, and a file that does not begin as those of the caller."""
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; give the path of a file")
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        content = file.read(BYTES_OF_BEGINNING)
-    with suppress(lzma.LZMAError):
-        decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ)
-        content = decompressor.decompress(content, max_length=BYTES_OF_BEGINNING) or content
-    if content and not re.match(beginning, content, re.DOTALL):
-        raise ValueError(
-            f"{path} was not written by this version of sbnn; move or delete it, or give another "
-            "path"
-        )
-
-
-def refuse_device(path: str | PathLike[str]) -> None:
-    """Reject a path that can be no file; the system's error names one that is too long, or a loop.
-
-    A device or pipe would be read without end, and replaced by a file.
-    """
-    try:
-        mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise ValueError(f"{path} is a device, pipe or socket; give the path of a file")
 
 
 class _Pickler(pickle.Pickler):

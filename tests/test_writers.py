@@ -12,12 +12,11 @@ from entries import cells, network, two_folds
 from matplotlib.figure import Figure
 
 import sbnn
-from sbnn import CountNormalizer, explore
+from sbnn import CountNormalizer, explore, files
 from sbnn.data.simulate import simulate_patchseq, simulate_tables
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.fits import fit_full
 from sbnn.notebook import run_notebook
-from sbnn.own_data import folder as folder_of_results
 from sbnn.plotting import save_figure
 from sbnn.results import save
 
@@ -72,7 +71,11 @@ def write_table(folder, seed):
 
 def write_annotated(folder, seed):
     adata = simulate_patchseq(n_cells=20, n_genes=9, n_true_genes=3, random_state=seed)
-    return folder_of_results.write_files(folder, {"cells.h5ad": adata.write_h5ad}, {})["cells.h5ad"]
+    if not files.read_summary(folder):
+        files.write_summary(folder, {})
+    with files.replacing(folder / "cells.h5ad", files.LISTED) as temporary:
+        adata.write_h5ad(temporary)
+    return folder / "cells.h5ad"
 
 
 def write_notebook(folder, seed):
@@ -134,4 +137,6 @@ def direct_writes(path):
 
 def test_files_are_written_in_one_place():
     found = {path.name: direct_writes(path) for path in PACKAGE.rglob("*.py")}
-    assert {name: calls for name, calls in found.items() if calls} == {"store.py": ["write_bytes"]}
+    assert {name: calls for name, calls in found.items() if calls} == {
+        "files.py": ["write_bytes", "write_text"]
+    }

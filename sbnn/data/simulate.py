@@ -14,7 +14,7 @@ from sbnn.data.checks import numbered_names
 from sbnn.data.colors import type_shades
 from sbnn.data.paired import paired
 from sbnn.errors import check_number
-from sbnn.store import write_atomically
+from sbnn.files import write_atomically
 
 #: Name of the first column of a file of simulated cells, by which it is known.
 SIMULATED = "simulated"

@@ -29,12 +29,12 @@ from sbnn.evaluation.runs import (
     require_methods,
     store_result,
 )
+from sbnn.files import require_writable
 from sbnn.metrics import cells_behind, feature_r2, pooled_r2
 from sbnn.models.base import model_in_units
 from sbnn.models.saved import MODEL, model_checksum
 from sbnn.models.stacked import StackedRegressor, stacked_in_units
 from sbnn.results import Fold, Record, save
-from sbnn.store import require_writable
 
 
 def _has_model_file(record, arguments):

@@ -18,16 +18,9 @@ from tqdm.auto import tqdm
 
 from sbnn.data.fingerprint import NOT_DECISIVE, bound_arguments, fingerprint, fingerprint_arguments
 from sbnn.errors import check_number, check_path, warn
+from sbnn.files import refuse_device, require_writable
 from sbnn.results import Record, list_differences, load, save
-from sbnn.store import (
-    ENDING,
-    RECORD,
-    encode,
-    read_file,
-    refuse_device,
-    require_writable,
-    write_file,
-)
+from sbnn.store import ENDING, RECORD, encode, read_file, write_file
 
 # values of a fit whose shapes differ between fits
 RAGGED = ("test_predictions", "test_latent", "history", "test_probabilities")

@@ -19,9 +19,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.counts import CountNormalizer
 from sbnn.determinism import reproducible
+from sbnn.files import refuse_device, write_atomically
 from sbnn.models.network import BottleneckNetwork
 from sbnn.results import library_versions
-from sbnn.store import refuse_device, write_atomically
 
 FORMAT = "sbnn-model-7"
 #: Beginning of a file: the length of the header of safetensors, and our own in it.

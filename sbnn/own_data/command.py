@@ -13,6 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from sbnn.errors import check_among, check_number, require
+from sbnn.files import (
+    LIST,
+    LISTED,
+    read_summary,
+    refuse_other_file,
+    require_writable,
+    write_atomically,
+    write_summary,
+)
 from sbnn.notebook import REPOSITORY, run_notebook
 
 OWN_DATA = "08_own_data.ipynb"
@@ -33,8 +42,9 @@ TABLE_OPTIONS = ("expression", "outputs", "labels", "counts", "genes_in_rows", "
 PATH_OPTIONS = ("expression", "outputs", "labels", "require", "candidates")
 SHOWN_FILES = (".csv", ".h5ad", ".html", ".json", ".safetensors")
 #: Beginning of a table of predictions.
-PREDICTIONS = b"cell,sbnn_1,"
+PREDICTIONS = rb"cell,(sbnn_\d+,)+genes_outside,"
 QUICK_PAIRS = 2
+LARGEST_SEED = 2**31 - 1  # halves have the seeds that follow
 SECONDS_BETWEEN_COUNTS = 0.5
 COMMAND_REMEDY = "give another --out, or --fresh to compute them anew"
 EXPRESSION_HELP = "cells x genes (counts or log values), or an .h5ad file with everything"
@@ -131,16 +141,9 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
 def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
     """Fit a user's tables with notebook 08, whose parameters the options are, and write results."""
     require("bokeh", "nbconvert", "openTSNE", "papermill")
-    from sbnn.own_data.folder import (
-        earlier_summary,
-        list_new_files,
-        read_summary,
-        write_files,
-    )
-
     # what is refused is refused now, not after the start of a kernel, and leaves no folder behind
     folder = Path(out).resolve()
-    earlier = earlier_summary(folder)
+    earlier = find_earlier(folder)
     parameters = _with_absolute_paths(options)
     adata = _read_user_tables(parameters)
     print_understood(adata)
@@ -148,20 +151,33 @@ def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
     was_fast = earlier.get("settings", {}).get("fast", False)
     if not earlier or fresh or was_fast > fast:
         remove_results(folder)
-        write_files(folder, {}, {"settings": {"fast": fast}})
+        write_summary(folder, {"settings": {"fast": fast}})
     if fast:
         print(f"quick run with small networks and two folds, in {folder}: not for conclusions")
     from sbnn.own_data.page import write_page
 
     # the page prints the path as it was given, if it ends in the name of the folder
     given = Path(out) if Path(out).name == folder.name else folder
-    with list_new_files(folder):
-        with show_progress(folder, n_fits):
-            _run_own_notebook(given, parameters | {"fast": fast})
-        write_page(folder, OWN_DATA)
+    with show_progress(folder, n_fits):
+        _run_own_notebook(given, parameters | {"fast": fast})
+    write_page(folder, OWN_DATA)
     names = sorted(path.name for path in folder.iterdir() if path.suffix in SHOWN_FILES)
     print(f"{folder}: {', '.join(names)}")
     print(read_summary(folder)["verdict"]["sentence"])
+
+
+def find_earlier(folder: Path) -> dict[str, Any]:
+    """Summary of an earlier fit in a folder, {} for a new one; files of the user's are refused."""
+    summary = read_summary(folder)
+    present = sorted(path.name for path in folder.glob("[!.]*"))  # without hidden ones
+    if present and not summary:
+        raise ValueError(
+            f"{folder} has files that this version of sbnn has not written, such as {present[0]}; "
+            "give a new folder"
+        )
+    for name in summary.get(LIST, {}):
+        refuse_other_file(folder / name, LISTED)
+    return summary
 
 
 def _with_absolute_paths(options):
@@ -201,7 +217,7 @@ def _count_network_fits(adata, parameters, fast):
     from sbnn.own_data.results import count_fits, read_panel
 
     find_device(parameters["device"])
-    check_number("seed", parameters["seed"], int, low=0, high=2**32 - 1)
+    check_number("seed", parameters["seed"], int, low=0, high=LARGEST_SEED)
     with print_warnings():
         read_panel(
             adata.var_names,
@@ -305,7 +321,6 @@ def predict(
 ) -> None:
     """Place new cells on the map of a fitted model, and predict their outputs."""
     from sbnn.own_data.results import predict_cells
-    from sbnn.store import require_writable, write_atomically
 
     require_writable(out, PREDICTIONS)
     with print_warnings():

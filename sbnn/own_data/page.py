@@ -19,9 +19,9 @@ from typing import Any
 from sbnn.data.checks import abbreviate
 from sbnn.errors import require
 from sbnn.evaluation.verdict import PairedDifference
-from sbnn.own_data.folder import HTML
+from sbnn.files import write_atomically
+from sbnn.own_data.explorer.explore import HTML
 from sbnn.results import Record
-from sbnn.store import write_atomically
 
 #: Tags of cells that are for the notebook alone, and of the first cell that a bad verdict folds.
 ONLY_IN_NOTEBOOK, AFTER_VERDICT = "only-in-notebook", "after-verdict"
@@ -146,7 +146,7 @@ def _what_is_predicted(scores):
     """Test R2 of new cells, after the outputs that are predicted if these are not all."""
     r2 = f"{scores['test_r2']:.2f}"
     n_outputs = scores.get("n_outputs")  # with three folds or more
-    if n_outputs is None or len(scores["predicted_outputs"]) == n_outputs:
+    if n_outputs is None or len(scores["predicted_outputs"]) in (0, n_outputs):
         return f"New cells are predicted: test R² {r2}"
     return f"{_predicted_outputs(scores)}; all together are predicted with test R² {r2}"
 

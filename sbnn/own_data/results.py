@@ -27,11 +27,18 @@ from sbnn.evaluation.verdict import (
     paired_difference,
     verdict,
 )
+from sbnn.files import (
+    LISTED,
+    SUMMARY,
+    read_summary,
+    refuse_other_file,
+    replacing,
+    write_summary,
+)
 from sbnn.models.distilled import DistilledBottleneckRegressor
 from sbnn.models.published import SparseBottleneckRegressor
 from sbnn.models.saved import read_class_name
 from sbnn.models.stacked import StackedRegressor
-from sbnn.own_data.folder import write_files
 from sbnn.own_data.names import naming_the_page, suggest_spelling
 from sbnn.own_data.tables import (
     counts_or_logs,
@@ -317,7 +324,17 @@ def write_tables(
         writers[name] = partial(_write_csv, table)
     annotated = _annotate_cells(data, fit, genes, predictions)
     writers["cells.h5ad"] = partial(annotated.write_h5ad, compression="gzip")
-    return write_files(folder, writers, _summarise_results(cells, records, genes, settings))
+    paths = {name: Path(folder, name) for name in writers}
+    for path in paths.values():  # before any of them is replaced
+        refuse_other_file(path, LISTED)
+    if not read_summary(folder):
+        write_summary(folder, {})
+    for name, write in writers.items():
+        with replacing(paths[name], LISTED) as temporary:
+            write(temporary)
+    summary = _summarise_results(cells, records, genes, settings)
+    paths[SUMMARY] = write_summary(folder, summary)
+    return paths
 
 
 def _check_records(records, cells):

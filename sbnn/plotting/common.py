@@ -29,8 +29,8 @@ from PIL import Image
 from scipy.optimize import isotonic_regression
 
 from sbnn.errors import check_path
+from sbnn.files import write_atomically
 from sbnn.plotting.reading import dataset_title, mean_and_sd, mean_text, short_name
-from sbnn.store import write_atomically
 
 if TYPE_CHECKING:
     from sbnn.evaluation.verdict import PairedDifference

@@ -208,6 +208,6 @@ def test_only_models_are_replaced(content, path):
         content = safetensors.torch.save({"weights": torch.ones(3)})
     path.write_bytes(content)
     if content:
-        with pytest.raises(ValueError, match="not written by this version of sbnn"):
+        with pytest.raises(ValueError, match="not as this version of sbnn has written it"):
             model.save(path)
         assert path.read_bytes() == content

@@ -16,11 +16,10 @@ import pandas as pd
 import pytest
 from notebook import NOTEBOOKS
 
-from sbnn import cli
+from sbnn import cli, files
 from sbnn.data.simulate import simulate_tables
 from sbnn.own_data import command
 from sbnn.own_data import page as own_page
-from sbnn.own_data.folder import write_files
 from sbnn.results import load
 from sbnn.study.report import read_study_records
 
@@ -159,10 +158,11 @@ def asked(monkeypatch):
     calls = []
 
     def note_parameters(source, target, parameters):
-        target.write_text("{}", encoding="utf-8")
+        files.write_atomically(b"{}", target, rb"\{\}")
         settings = {"fast": parameters["fast"]}
         summary = {"settings": settings, "verdict": {"sentence": "A sentence."}}
-        write_files(target.parent, {"genes.csv": Path.touch}, summary)
+        files.write_atomically(b"gene,kept", target.parent / "genes.csv", files.LISTED)
+        files.write_summary(target.parent, summary)
         calls.append(parameters)
 
     monkeypatch.setattr(command, "run_notebook", note_parameters)
@@ -196,7 +196,7 @@ def test_files_of_the_user_are_not_replaced(tables, asked, capsys):
         ["predict", "mine", "raw/counts.csv", "--out", "raw/counts.csv"],
     ):
         assert run(*words) == 2
-        assert "not written" in capsys.readouterr().err
+        assert re.search("sbnn has (not )?written", capsys.readouterr().err)
     assert Path("raw/counts.csv").read_bytes() == counts
     assert not asked
 
@@ -207,7 +207,7 @@ def test_a_changed_result_is_not_replaced(name, tables, asked, capsys):
     assert run(*tables) == 0
     Path("mine", name).write_text("with notes", encoding="utf-8")
     assert run(*tables) == 2
-    assert f"{name} is not as this version of sbnn wrote it" in capsys.readouterr().err
+    assert f"{name} is not as this version of sbnn has written it" in capsys.readouterr().err
     assert Path("mine", name).read_text(encoding="utf-8") == "with notes"
     assert len(asked) == 2
 

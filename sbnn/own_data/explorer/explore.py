@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sbnn.errors import check_path, require
-from sbnn.own_data.folder import HTML
+from sbnn.files import write_atomically
 from sbnn.results import Record, check_record
-from sbnn.store import write_atomically
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+#: Beginning of a page of the package.
+HTML = rb'<!doctype html>.{0,80}<meta name="generator" content="sbnn">'
 FRAME_TITLE = "Explorer of a fitted model"
 FRAME_HEIGHT = 900  # in a notebook, in pixels
 
