@@ -32,7 +32,7 @@ from sbnn.data.checks import (
     read_numbers,
     refuse_other_table,
 )
-from sbnn.data.counts import BEYOND_LOG, are_counts, log2p1, row_sums
+from sbnn.data.counts import are_beyond_logarithms, are_counts, log2p1, row_sums
 from sbnn.data.inputs import load_into_memory, select_outputs
 from sbnn.data.paired import paired
 from sbnn.errors import warn
@@ -55,6 +55,7 @@ FEWEST_TESTED = 40  # cells of which a fit was measured
 KINDS_OF_NAMES = "rows", "columns"
 #: Python for the names of both axes.
 EXPRESSION_AXES = "expression.index", "expression.columns"
+ADATA_AXES = "adata.obs_names", "adata.var_names"
 OUTPUT_AXES = "outputs.index", "outputs.columns"
 #: Errors that say what is wrong.
 CLEAR_ERRORS = FileNotFoundError, ImportError, MemoryError, PermissionError
@@ -416,20 +417,35 @@ def match_cells(
     genes_in_rows: bool | None,
     outputs_in_rows: bool | None,
 ) -> tuple[pd.DataFrame | AnnData, pd.DataFrame]:
-    """Expression and outputs of the cells that they share, with cells in rows.
-
-    Cells are the only axes that share names. A second pair of axes is refused, also one that only
-    nearly matches: genes may be called as proteins, while barcodes differ at their ends.
-    """
-    names_of_x = EXPRESSION_AXES
+    """Expression and outputs of the cells that they share, with cells in rows."""
     if isinstance(expression, AnnData):
         X, genes_in_rows = expression, False
-        names_of_x = ("adata.obs_names",)
         check_table_names(X, "expression")
         check_not_numbered(X, "expression")
     else:
         X = read_table(expression, "expression")
     Y = read_table(outputs, "outputs")
+    of_x, of_y = find_cells(X, Y, genes_in_rows, outputs_in_rows)
+    cells, others = axes(X)[of_x], axes(Y)[of_y]
+    is_shared = cells.isin(others)
+    warn_left_out("cells not in outputs", cells[~is_shared])
+    warn_left_out("cells not in expression", others[~others.isin(cells)])
+    X = X.loc[:, is_shared].T if of_x else X[is_shared]
+    return X, (Y.T if of_y else Y).loc[cells[is_shared]]
+
+
+def find_cells(
+    X: pd.DataFrame | AnnData,
+    Y: pd.DataFrame,
+    genes_in_rows: bool | None,
+    outputs_in_rows: bool | None,
+) -> tuple[int, int]:
+    """The axes of expression and outputs that are the cells: 0 for rows, 1 for columns.
+
+    Cells are the only axes that share names. A second pair of axes is refused, also one that only
+    nearly matches: genes may be called as proteins, while barcodes differ at their ends.
+    """
+    names_of_x = ADATA_AXES if isinstance(X, AnnData) else EXPRESSION_AXES
     matches = {}
     for of_x, of_y in product(_possible_axes(genes_in_rows), _possible_axes(outputs_in_rows)):
         matches[of_x, of_y] = find_match(
@@ -446,27 +462,19 @@ def match_cells(
                 f"{match.n_names} {KINDS_OF_NAMES[of_x]} of expression are {KINDS_OF_NAMES[of_y]} "
                 f"of outputs{after}"
             )
-    problem = None
+    if equal and len(ways) == 1:
+        return equal[0]
+    problem = (
+        f"which names are the cells? {'; '.join(ways)}; set genes_in_rows and outputs_in_rows "
+        "(--genes-in-rows, --outputs-in-rows) to True or False, or give outputs other names than "
+        "genes"
+    )
     if not equal:
         change = say_change(max(matches.values(), key=lambda match: match.n_names))
         spelling = suggest_spelling(chain(*axes(X)), Y.index)
         problem = f"names of cells do not match{change or spelling}"
-    elif len(ways) > 1:
-        problem = (
-            f"which names are the cells? {'; '.join(ways)}; set genes_in_rows and outputs_in_rows "
-            "(--genes-in-rows, --outputs-in-rows) to True or False, or give outputs other names "
-            "than genes"
-        )
-    if problem is not None:
-        seen = what_was_seen({"expression": X, "outputs": Y})
-        raise ValueError(f"expression and outputs: {problem}; {seen}")
-    [(of_x, of_y)] = equal
-    cells, others = axes(X)[of_x], axes(Y)[of_y]
-    is_shared = cells.isin(others)
-    warn_left_out("cells not in outputs", cells[~is_shared])
-    warn_left_out("cells not in expression", others[~others.isin(cells)])
-    X = X.loc[:, is_shared].T if of_x else X[is_shared]
-    return X, (Y.T if of_y else Y).loc[cells[is_shared]]
+    seen = what_was_seen({"expression": X, "outputs": Y})
+    raise ValueError(f"expression and outputs: {problem}; {seen}")
 
 
 def _possible_axes(are_turned):
@@ -515,11 +523,10 @@ def _are_raw_counts(entries, genes, counts):
             f"{abbreviate(others, 3)}; leave columns that are no genes out, round estimated "
             "counts, or set counts=False (--log) for log values"
         )
-    largest = entries.data.max(initial=0)
-    if not are_raw and largest > BEYOND_LOG:
+    if not are_raw and are_beyond_logarithms(entries.data):
         raise ValueError(
-            f"expression: values up to {largest:g} are no log values; take logarithms of TPM or "
-            "CPM, or round estimated counts"
+            f"expression: values up to {entries.data.max():g} are no log values; take logarithms "
+            "of TPM or CPM, or round estimated counts"
         )
     return are_raw
 
