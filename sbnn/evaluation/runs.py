@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from sbnn.data.fingerprint import NOT_DECISIVE, bound_arguments, fingerprint, fingerprint_arguments
 from sbnn.errors import check_number, check_path, warn
-from sbnn.files import refuse_device, require_writable
+from sbnn.files import require_writable
 from sbnn.results import Record, list_differences, load, save
 from sbnn.store import ENDING, RECORD, encode, read_file, write_file
 
@@ -132,7 +132,7 @@ def store_result(function=None, *, is_complete=lambda record, arguments: True, c
         if convert is not None:
             identified["data"] = convert(arguments["data"])
         prints = {"function": function.__name__} | fingerprint_arguments(identified)
-        if path.is_dir() or (path.exists() and not arguments["overwrite"]):
+        if path.exists() and not arguments["overwrite"]:
             saved = _load_saved(path)
             differences = list_differences(saved.arguments, prints)
             if differences:
@@ -180,7 +180,7 @@ def fit_all(
         # fits of an interrupted run may have kept something else
         kept = "".join(arguments.get("keep", []))[:8]
         parts = {key: Path(f"{path}.parts", f"{key}{kept}{ENDING}") for key in calls}
-        if path.is_dir() or (path.exists() and not overwrite):
+        if path.exists() and not overwrite:
             saved = _load_saved(path)
             done = _saved_fits(saved, record, path)
             if saved.settings["keys"] == keys:  # in the same order
@@ -273,7 +273,6 @@ def _saved_fits(saved, record, path):
 
 def _load_saved(path):
     """Record in the file `results`; an error if it is a folder, or holds none."""
-    refuse_device(path)
     try:
         return load(path)
     except ValueError as error:
@@ -284,7 +283,6 @@ def _finished_fits(parts):
     """Values of each fit of a run that was interrupted, by key; `parts` are the paths of all."""
     fits: dict[str, Values] = {}
     for key, part in parts.items():
-        refuse_device(part)  # an error before the fits if its name is too long
         with suppress(FileNotFoundError):  # another process that does the same fits may delete it
             try:
                 fits[key] = read_file(part, build=lambda values: {**values})

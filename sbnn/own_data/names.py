@@ -114,32 +114,37 @@ def _first_text(table):
 # --- names that nearly match
 
 
-class Change(NamedTuple):
-    """How many names match after a change, 0 without any, and the line of pandas that makes it."""
+class Match(NamedTuple):
+    """How many names match, 0 if too few, and after which line of pandas, "" if as they are."""
 
-    n_matches: int
-    line: str
+    n_names: int
+    change: str
 
 
-def find_change(names: pd.Index, others: pd.Index, name: str, other: str) -> Change:
-    """The change of names, called `name` and `other` in Python, that makes the most names equal."""
-    best = Change(0, "")
+def find_match(names: pd.Index, others: pd.Index, name: str, other: str) -> Match:
+    """Names that match as they are or, if most do not, after the change that makes the most equal.
+
+    `name` and `other` are Python for the names.
+    """
+    least = MAJORITY * min(len(names), len(others))
+    n_equal = count_matches(names, others)
+    if n_equal >= least:
+        return Match(n_equal, "")
+    best = Match(0, "")
     if are_numbered(names) or are_numbered(others):  # c1 may be row 0, or row 1
         return best
-    most = count_matches(names, others)
-    least = MAJORITY * min(len(names), len(others))
     for line, mine, theirs in change_names(names, others, name, other):
         n_found = count_matches(mine, theirs)
         # fewer may match by chance, and what makes two names one would match different cells
-        if n_found > most and n_found >= least and mine.is_unique and theirs.is_unique:
-            most = n_found
-            best = Change(n_found, line)
+        is_better = n_found > best.n_names and n_found >= least
+        if is_better and mine.is_unique and theirs.is_unique:
+            best = Match(n_found, line)
     return best
 
 
-def say_change(change: Change) -> str:
-    """Say how many more names match after a change, or ""."""
-    return f"; {change.n_matches} would match after {change.line}" if change.n_matches else ""
+def say_change(match: Match) -> str:
+    """Say how many names would match after a change, or ""."""
+    return f"; {match.n_names} would match after {match.change}" if match.change else ""
 
 
 def change_names(

@@ -39,7 +39,7 @@ from sbnn.models.distilled import DistilledBottleneckRegressor
 from sbnn.models.published import SparseBottleneckRegressor
 from sbnn.models.saved import read_class_name
 from sbnn.models.stacked import StackedRegressor
-from sbnn.own_data.names import naming_the_page, suggest_spelling
+from sbnn.own_data.names import count_matches, naming_the_page, suggest_spelling
 from sbnn.own_data.tables import (
     counts_or_logs,
     get_expression,
@@ -572,7 +572,7 @@ def predict_cells(
     else:
         table = read_table(expression, "expression", accept_numbered=True)
         if genes_in_rows is None:
-            genes_in_rows = table.index.isin(genes).sum() > table.columns.isin(genes).sum()
+            genes_in_rows = count_matches(table.index, genes) > count_matches(table.columns, genes)
         if genes_in_rows:
             table = table.T
         table = table.loc[:, _mask_known(table.columns, genes)]

@@ -8,9 +8,9 @@ from __future__ import annotations
 import gzip
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import product
+from itertools import chain, product
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -32,16 +32,14 @@ from sbnn.data.checks import (
     read_numbers,
     refuse_other_table,
 )
-from sbnn.data.counts import BEYOND_LOG, are_counts, log2p1, row_sums
+from sbnn.data.counts import are_beyond_logarithms, are_counts, log2p1, row_sums
 from sbnn.data.inputs import load_into_memory, select_outputs
 from sbnn.data.paired import paired
 from sbnn.errors import warn
 from sbnn.own_data.names import (
-    Change,
     are_numbered,
     axes,
-    count_matches,
-    find_change,
+    find_match,
     naming_the_page,
     say_change,
     suggest_spelling,
@@ -52,9 +50,13 @@ SEPARATORS = ",", "\t", ";"
 #: Endings of packed files, which have checksums.
 PACKED = ".gz", ".bz2", ".zip", ".xz", ".zst", ".tar"
 BLOCK_SIZE = 2**20  # bytes
-LEAST_SHARED = 0.5  # of the cells of the smaller table
+LEAST_COMPLETE = 0.5  # of the cells
 FEWEST_TESTED = 40  # cells of which a fit was measured
-OUTPUT_AXES = "outputs.index", "outputs.columns"  # Python for their names
+KINDS_OF_NAMES = "rows", "columns"
+#: Python for the names of both axes.
+EXPRESSION_AXES = "expression.index", "expression.columns"
+ADATA_AXES = "adata.obs_names", "adata.var_names"
+OUTPUT_AXES = "outputs.index", "outputs.columns"
 #: Errors that say what is wrong.
 CLEAR_ERRORS = FileNotFoundError, ImportError, MemoryError, PermissionError
 COPY_CORRELATION = 0.999  # of an output with the gene that it copies
@@ -209,7 +211,7 @@ def read_matched_tables(
 def find_complete_cells(Y: pd.DataFrame) -> pd.Series:
     """Whether each cell has all outputs; an error if most lack some."""
     complete = Y.notna().all(axis=1)
-    if complete.mean() < LEAST_SHARED:
+    if complete.mean() < LEAST_COMPLETE:
         raise ValueError(
             f"outputs: only {complete.sum()} of {len(Y)} cells have all of them; missing most "
             f"often: {abbreviate(Y.count().nsmallest(3).index)}; leave such outputs out"
@@ -415,11 +417,7 @@ def match_cells(
     genes_in_rows: bool | None,
     outputs_in_rows: bool | None,
 ) -> tuple[pd.DataFrame | AnnData, pd.DataFrame]:
-    """Expression and outputs of the cells that they share, with cells in rows.
-
-    Cells are the only axes that share names. A second pair of axes is refused, also one that only
-    nearly matches: genes may be called as proteins, while barcodes differ at their ends.
-    """
+    """Expression and outputs of the cells that they share, with cells in rows."""
     if isinstance(expression, AnnData):
         X, genes_in_rows = expression, False
         check_table_names(X, "expression")
@@ -427,35 +425,7 @@ def match_cells(
     else:
         X = read_table(expression, "expression")
     Y = read_table(outputs, "outputs")
-    matches = {}
-    changes = {}
-    pairs = [*product(_possible_axes(genes_in_rows), _possible_axes(outputs_in_rows))]
-    for of_x, of_y in pairs:
-        names, others = axes(X)[of_x], axes(Y)[of_y]
-        n_shared = count_matches(names, others)
-        if n_shared >= LEAST_SHARED * min(len(names), len(others)) > 0:
-            matches[of_x, of_y] = n_shared
-        else:
-            changes[of_x, of_y] = find_change(names, others, _name_axis(X, of_x), OUTPUT_AXES[of_y])
-    # fewer are outputs that are nearly called as genes
-    least = max(matches.values(), default=1)
-    changes = {pair: change for pair, change in changes.items() if change.n_matches >= least}
-    seen = what_was_seen({"expression": X, "outputs": Y})
-    if not matches:
-        raise ValueError(
-            f"expression and outputs: names of cells do not match{suggest_names(X, Y, changes)}; "
-            f"{seen}"
-        )
-    if len(matches) + len(changes) > 1:
-        ways = [f"{n} {_say_pair(*pair)}" for pair, n in matches.items()]
-        for pair, change in changes.items():
-            ways.append(f"{change.n_matches} {_say_pair(*pair)} after {change.line}")
-        raise ValueError(
-            f"expression and outputs: which names are the cells? {'; '.join(ways)}; set "
-            "genes_in_rows and outputs_in_rows (--genes-in-rows, --outputs-in-rows) to True or "
-            f"False, or give outputs other names than genes; {seen}"
-        )
-    [(of_x, of_y)] = matches
+    of_x, of_y = find_cells(X, Y, genes_in_rows, outputs_in_rows)
     cells, others = axes(X)[of_x], axes(Y)[of_y]
     is_shared = cells.isin(others)
     warn_left_out("cells not in outputs", cells[~is_shared])
@@ -464,33 +434,52 @@ def match_cells(
     return X, (Y.T if of_y else Y).loc[cells[is_shared]]
 
 
+def find_cells(
+    X: pd.DataFrame | AnnData,
+    Y: pd.DataFrame,
+    genes_in_rows: bool | None,
+    outputs_in_rows: bool | None,
+) -> tuple[int, int]:
+    """The axes of expression and outputs that are the cells: 0 for rows, 1 for columns.
+
+    Cells are the only axes that share names. A second pair of axes is refused, also one that only
+    nearly matches: genes may be called as proteins, while barcodes differ at their ends.
+    """
+    names_of_x = ADATA_AXES if isinstance(X, AnnData) else EXPRESSION_AXES
+    matches = {}
+    for of_x, of_y in product(_possible_axes(genes_in_rows), _possible_axes(outputs_in_rows)):
+        matches[of_x, of_y] = find_match(
+            axes(X)[of_x], axes(Y)[of_y], names_of_x[of_x], OUTPUT_AXES[of_y]
+        )
+    equal = [pair for pair, match in matches.items() if match.n_names and not match.change]
+    # fewer after a change are outputs that are nearly called as genes
+    least = max([matches[pair].n_names for pair in equal], default=0)
+    ways = []
+    for (of_x, of_y), match in matches.items():
+        if (of_x, of_y) in equal or (match.change and match.n_names >= least):
+            after = f" after {match.change}" if match.change else ""
+            ways.append(
+                f"{match.n_names} {KINDS_OF_NAMES[of_x]} of expression are {KINDS_OF_NAMES[of_y]} "
+                f"of outputs{after}"
+            )
+    if equal and len(ways) == 1:
+        return equal[0]
+    problem = (
+        f"which names are the cells? {'; '.join(ways)}; set genes_in_rows and outputs_in_rows "
+        "(--genes-in-rows, --outputs-in-rows) to True or False, or give outputs other names than "
+        "genes"
+    )
+    if not equal:
+        change = say_change(max(matches.values(), key=lambda match: match.n_names))
+        spelling = suggest_spelling(chain(*axes(X)), Y.index)
+        problem = f"names of cells do not match{change or spelling}"
+    seen = what_was_seen({"expression": X, "outputs": Y})
+    raise ValueError(f"expression and outputs: {problem}; {seen}")
+
+
 def _possible_axes(are_turned):
     """Axes of a table that may be the cells: 0 for rows, 1 for columns."""
     return (0, 1) if are_turned is None else (int(are_turned),)
-
-
-def _name_axis(X, axis):
-    """Python for the names of an axis of expression."""
-    if isinstance(X, AnnData):
-        return "adata.obs_names"
-    return ("expression.index", "expression.columns")[axis]
-
-
-def _say_pair(of_x, of_y):
-    """Say that the names of an axis of expression are those of an axis of outputs."""
-    kinds = "rows", "columns"
-    return f"{kinds[of_x]} of expression are {kinds[of_y]} of outputs"
-
-
-def suggest_names(
-    X: pd.DataFrame | AnnData, Y: pd.DataFrame, changes: Mapping[tuple[int, int], Change]
-) -> str:
-    """Say what makes names of cells equal that nearly match, or ""."""
-    if changes:
-        return say_change(max(changes.values(), key=lambda change: change.n_matches))
-    rows, columns = axes(X)
-    names = rows if isinstance(X, AnnData) else rows.append(columns)
-    return suggest_spelling(names, Y.index)
 
 
 def counts_or_logs(table: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnData, bool]:
@@ -534,11 +523,10 @@ def _are_raw_counts(entries, genes, counts):
             f"{abbreviate(others, 3)}; leave columns that are no genes out, round estimated "
             "counts, or set counts=False (--log) for log values"
         )
-    largest = entries.data.max(initial=0)
-    if not are_raw and largest > BEYOND_LOG:
+    if not are_raw and are_beyond_logarithms(entries.data):
         raise ValueError(
-            f"expression: values up to {largest:g} are no log values; take logarithms of TPM or "
-            "CPM, or round estimated counts"
+            f"expression: values up to {entries.data.max():g} are no log values; take logarithms "
+            "of TPM or CPM, or round estimated counts"
         )
     return are_raw
 
@@ -556,9 +544,9 @@ def match_labels(labels: Any, Y: pd.DataFrame) -> pd.DataFrame:
     """Labels of the cells, NaN for cells without; a type without a family is its own."""
     table = read_table(labels, "labels")
     if not table.index.isin(Y.index).any():
-        change = find_change(table.index, Y.index, "labels.index", "outputs.index")
+        nearly = find_match(table.index, Y.index, "labels.index", "outputs.index")
         raise ValueError(
-            f"labels: no row has the name of a cell{say_change(change)}; "
+            f"labels: no row has the name of a cell{say_change(nearly)}; "
             f"{what_was_seen({'outputs': Y, 'labels': table})}"
         )
     table = table.reindex(Y.index)
