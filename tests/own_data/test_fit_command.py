@@ -191,14 +191,32 @@ def test_a_refused_table_leaves_no_folder(option, value, text, tables, asked, ca
 
 def test_files_of_the_user_are_not_replaced(tables, asked, capsys):
     counts = Path("raw/counts.csv").read_bytes()
+    Path("other").mkdir()
+    Path("other/summary.json").write_text('{"files": {}}', encoding="utf-8")
     for words in (
         [*tables, "--out", "raw"],
+        [*tables, "--out", "other"],
         ["predict", "mine", "raw/counts.csv", "--out", "raw/counts.csv"],
     ):
         assert run(*words) == 2
         assert re.search("sbnn has (not )?written", capsys.readouterr().err)
     assert Path("raw/counts.csv").read_bytes() == counts
     assert not asked
+
+
+def test_an_interrupted_run_goes_on_beside_files_of_the_user(tables, asked, monkeypatch):
+    def interrupt(source, target, parameters):
+        files.write_atomically(b"gene,kept,norm", target.parent / "genes.csv", files.LISTED)
+        Path("mine/notes.txt").write_text("first", encoding="utf-8")
+        raise KeyboardInterrupt
+
+    run(*tables)
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "run_notebook", interrupt)
+        assert run(*tables) == 130
+    Path("mine/notes.txt").write_text("second", encoding="utf-8")
+    assert run(*tables) == 0
+    assert Path("mine/notes.txt").read_text(encoding="utf-8") == "second"
 
 
 @pytest.mark.parametrize("name", ["genes.csv", command.OWN_DATA])
