@@ -53,7 +53,8 @@ from sbnn.mechanism_shift import (
     z_score_expression,
 )
 from sbnn.own_data.explorer.columns import page_data
-from sbnn.own_data.results import predict_cells, write_tables
+from sbnn.own_data.new_cells import predict_cells
+from sbnn.own_data.results import write_tables
 from sbnn.own_data.values import values_table
 from sbnn.plotting.colors import Groups, color_by
 

@@ -23,7 +23,7 @@ from sbnn.data.preprocessing import select_genes
 from sbnn.dynamics import PhoenixRegressor, trajectories
 from sbnn.dynamics.baselines import Linear
 from sbnn.mechanism_shift.data import screen
-from sbnn.own_data.results import predict_cells
+from sbnn.own_data.new_cells import predict_cells
 
 CELLS = simulate_patchseq(60, 20, 3, n_true_genes=5, random_state=0)
 X, Y, COUNTS = CELLS.to_df(), CELLS.obsm["outputs"], CELLS.to_df("counts")

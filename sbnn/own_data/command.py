@@ -25,18 +25,7 @@ from sbnn.files import (
 from sbnn.notebook import REPOSITORY, run_notebook
 
 OWN_DATA = "08_own_data.ipynb"
-#: Records of this notebook.
-OWN_RECORDS = (
-    "cv_distilled",
-    "cv_ridge",
-    "cv_stacked",
-    "fit_distilled_*d",
-    "fit_stacked",
-    "halves_distilled",
-    "interpretation",
-    "map_trust",
-    "tsne",
-)
+RECORD_ENDING = ".pickle.xz"
 #: Options of `sbnn fit` that are arguments of `read_tables`.
 TABLE_OPTIONS = ("expression", "outputs", "labels", "counts", "genes_in_rows", "outputs_in_rows")
 PATH_OPTIONS = ("expression", "outputs", "labels", "require", "candidates")
@@ -266,12 +255,12 @@ def print_warnings() -> Iterator[None]:
 
 
 def remove_results(folder: Path) -> None:
-    """Delete the records that notebook 08 has written to a folder."""
-    for name in OWN_RECORDS:
-        for path in folder.glob(f"{name}.pickle.xz"):
-            path.unlink()
-        for parts in folder.glob(f"{name}.pickle.xz.parts"):
-            shutil.rmtree(parts)
+    """Delete the records that an earlier fit has written to a folder."""
+    for name in read_summary(folder).get(LIST, {}):
+        if name.endswith(RECORD_ENDING):
+            (folder / name).unlink(missing_ok=True)
+    for parts in folder.glob(f"*{RECORD_ENDING}.parts"):
+        shutil.rmtree(parts)
 
 
 @contextlib.contextmanager
@@ -310,8 +299,8 @@ def _count_done(folder, n_fits):
     """Number of fits whose record is complete, or that are in the folder of its parts."""
     n_done = 0
     for name, n in n_fits.items():
-        is_complete = any(folder.glob(f"{name}*.pickle.xz"))
-        parts = folder.glob(f"{name}*.pickle.xz.parts/*.pickle.xz")
+        is_complete = any(folder.glob(f"{name}*{RECORD_ENDING}"))
+        parts = folder.glob(f"{name}*{RECORD_ENDING}.parts/*{RECORD_ENDING}")
         n_done += n if is_complete else min(n, len([*parts]))
     return n_done
 
@@ -320,7 +309,7 @@ def predict(
     *, model: str, expression: str, out: str, counts: bool | None, genes_in_rows: bool | None
 ) -> None:
     """Place new cells on the map of a fitted model, and predict their outputs."""
-    from sbnn.own_data.results import predict_cells
+    from sbnn.own_data.new_cells import predict_cells
 
     require_writable(out, PREDICTIONS)
     with print_warnings():

@@ -14,8 +14,7 @@ from sbnn.data.paired import Paired, as_paired
 def values_table(data: AnnData | tuple | Paired) -> pd.DataFrame:
     """Tabulate what was understood of the data, to be read before any result.
 
-    A code for missing values, such as -999, is a minimum or a most frequent value; scaled
-    expression has a minimum below 0; a long tail has a maximum far from the median.
+    What to look for is in docs/own_data.md, "What was understood".
 
     Parameters
     ----------

@@ -21,7 +21,8 @@ from sbnn import (
     verdict,
 )
 from sbnn.data.paired import as_paired
-from sbnn.own_data.results import choose_folds, predict_cells, read_panel, write_tables
+from sbnn.own_data.new_cells import predict_cells
+from sbnn.own_data.results import choose_folds, read_panel, write_tables
 
 QUICK = DistilledSettings(n_trees=2, n_augmented=9, steps_of_teachers=2, steps_of_student=2)
 
