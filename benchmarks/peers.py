@@ -7,7 +7,6 @@ genes and outputs.
 
 import collections
 import collections.abc
-from functools import partial
 from types import SimpleNamespace
 
 import joblib
@@ -20,13 +19,19 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn import LeaveOneOutRidge
-from sbnn.models.distilled import choose_genes, mixture_weight
+from sbnn.models.distilled import (
+    PRIOR_CELLS,
+    calibration_slopes,
+    choose_genes,
+    mixture_weight,
+)
 from sbnn.models.linear import GeneSelectionMixin, left_out_residuals
 from sbnn.models.sparse_linear import SparseReducedRankRegression
 from sbnn.models.stacked import CELLS_FOR_HALF, selection_optimism
 
 #: Genes that `Persist` has found, by the content of what it was given.
 PANELS = {}
+KERNEL_PENALTIES = tuple(10 ** np.arange(-1.5, 1.51, 0.25))
 STEP = 0.97  # ratio of neighbouring penalties on the paths of lassos
 
 
@@ -134,9 +139,13 @@ class StackedWithRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.range_ = X.min(axis=0), X.max(axis=0)
         of_model = torch.from_numpy(y - model.left_out_predictions_)
         of_ridge = torch.from_numpy(left_out_residuals(X, y, ridge.alpha_))
-        choose = partial(GreedyForward().select, n_genes=len(model.genes_))
-        optimism = selection_optimism(X, y, choose)
-        self.weight_of_ridge_ = mixture_weight(of_model, of_ridge, CELLS_FOR_HALF, optimism)
+        optimism = selection_optimism(X, y, len(model.genes_))
+        weight = mixture_weight(of_model, of_ridge, CELLS_FOR_HALF, optimism)
+        self.weight_of_ridge_ = weight
+        target = torch.from_numpy(y)
+        mean = target - torch.lerp(of_model, of_ridge, weight)
+        slopes = calibration_slopes(mean, target, PRIOR_CELLS, (1 - weight) * optimism)
+        self.slopes_ = slopes.numpy()
         return self
 
     def predict(self, X):
@@ -144,7 +153,7 @@ class StackedWithRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         model, ridge = self.members_
         weight = self.weight_of_ridge_
         clipped = np.clip(X, *self.range_)
-        return (1 - weight) * model.predict(X) + weight * ridge.predict(clipped)
+        return self.slopes_ * ((1 - weight) * model.predict(X) + weight * ridge.predict(clipped))
 
 
 class SparseReducedRankPath(GeneLimitedRegressor):
@@ -386,22 +395,32 @@ class LeaveOneOutKernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """RBF kernel ridge regression; penalty and width are chosen by the exact leave-one-out error of
     all outputs.
 
+    Parameters
+    ----------
+    gammas : sequence of float
+        Inverse squared widths in units of one over the number of genes.
+    alphas : sequence of float
+        Penalties.
+
     Attributes
     ----------
     alpha_, gamma_ : float
-        Penalty, and inverse squared width in units of one over the number of genes.
     """
+
+    def __init__(self, gammas=(0.125, 0.25, 0.5, 1, 2, 4), alphas=KERNEL_PENALTIES):
+        self.gammas = gammas
+        self.alphas = alphas
 
     def fit(self, X, Y):
         """Fit on X (n, p), z-scored, and Y (n, q) or (n,)."""
         self.X_fit_, self.y_mean_ = X, Y.mean(0)
         centred, best = Y - self.y_mean_, np.inf
-        for gamma in (0.125, 0.25, 0.5, 1, 2, 4):
+        for gamma in self.gammas:
             values, vectors = eigh(
                 rbf_kernel(X, gamma=gamma / X.shape[1]), driver="evd", overwrite_a=True
             )
             projected, squares = vectors.T @ centred, vectors**2
-            for alpha in 10 ** np.arange(-1.5, 1.51, 0.25):
+            for alpha in self.alphas:
                 shrunk = 1 / (values + alpha)
                 dual = vectors @ (shrunk * projected.T).T
                 # Left-out error in closed form: the dual coefficient over the diagonal of the

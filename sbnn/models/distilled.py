@@ -507,14 +507,15 @@ def mixture_weight(
 
 
 def calibration_slopes(
-    predictions: torch.Tensor, target: torch.Tensor, prior_cells: float
+    predictions: torch.Tensor, target: torch.Tensor, prior_cells: float, optimism: float = 0.0
 ) -> torch.Tensor:
     """Slopes, (q,), of the centred outputs, (n, q), on predictions for cells that were left out.
 
-    They are shrunk towards 1 with the weight of `prior_cells` cells, and never below 0.
+    They are shrunk towards 1 with the weight of `prior_cells` cells, and never below 0. `optimism`,
+    of the squared errors of all outputs, is as in `mixture_weight`.
     """
     n_cells = len(target)
-    products = (predictions * target).mean(dim=0)
+    products = (predictions * target).mean(dim=0) - optimism / 2 / target.numel()
     squares = predictions.square().mean(dim=0).clamp(min=1e-12)
     slopes = (n_cells * products / squares + prior_cells) / (n_cells + prior_cells)
     return slopes.clamp(min=0)

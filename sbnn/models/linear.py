@@ -26,10 +26,12 @@ from sbnn.data.inputs import (
     validate_training_arrays,
 )
 from sbnn.determinism import atomic_fit, reproducible
-from sbnn.errors import check_among, check_number
+from sbnn.errors import check_among, check_number, warn
 from sbnn.metrics import pooled_r2
 
-RIDGE_PENALTIES = tuple(10.0 ** (k / 4) for k in range(25))  # four per decade
+RIDGE_PENALTIES = tuple(10.0 ** (k / 4) for k in range(25))  # four per decade, from 1 to 10^6
+SMALLER_PENALTIES = tuple(10.0 ** (k / 4) for k in range(-24, 1))
+LARGER_PENALTIES = tuple(10.0 ** (k / 4) for k in range(24, 49))
 
 
 def kept_genes(model: Any) -> np.ndarray:
@@ -102,9 +104,10 @@ class LeaveOneOutRidge(LinearRegressor):
 
     Parameters
     ----------
-    alphas : array-like, shape (n_alphas,), default=four per decade from 1 to 10^6
+    alphas : array-like, shape (n_alphas,), optional
         Penalties to choose from, in ``|Y - X B|^2 + alpha |B|^2``, a sum over the n cells:
-        ``alpha / n`` in the reduced-rank models.
+        ``alpha / n`` in the reduced-rank models. By default, four per decade from 1 to 10^6; if an
+        end of them is the best, also those from there to 10^-6 or 10^12.
 
     Attributes
     ----------
@@ -115,6 +118,11 @@ class LeaveOneOutRidge(LinearRegressor):
     coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
     y_mean_ : ndarray, shape (q,), or float
         Training mean of each output.
+
+    Warns
+    -----
+    UserWarning
+        If 10^-6 or 10^12 is the best penalty; with 10^12, predictions are the training means.
 
     Examples
     --------
@@ -130,23 +138,47 @@ class LeaveOneOutRidge(LinearRegressor):
     alpha_: float
     best_score_: float
 
-    def __init__(self, alphas: ArrayLike = RIDGE_PENALTIES) -> None:
+    def __init__(self, alphas: ArrayLike | None = None) -> None:
         self.alphas = alphas
+
+    @property
+    def algorithm_version(self) -> int:
+        """Version of the algorithm, incremented when results change."""
+        return 2
 
     @atomic_fit
     def fit(self, X: Any, y: Any = None) -> Self:
         """Choose the penalty and fit; X and y are as in `SparseBottleneckRegressor.fit`."""
         genes, outputs = validate_training_arrays(self, X, y)
-        # "auto" would choose "eigen", four times slower with about as many cells as genes
-        # scikit-learn compares several penalties only
-        alphas = np.repeat(self.alphas, 2) if np.size(self.alphas) == 1 else self.alphas
-        ridge = RidgeCV(alphas, gcv_mode="svd").fit(genes, outputs)
+        if self.alphas is not None:
+            ridge = choose_penalty(genes, outputs, tuple(np.atleast_1d(self.alphas)))
+        else:
+            ridge = choose_penalty(genes, outputs, RIDGE_PENALTIES)
+            # an end of the first grid is one of these
+            for further in (SMALLER_PENALTIES, LARGER_PENALTIES):
+                if ridge.alpha_ in further:
+                    ridge = choose_penalty(genes, outputs, further)
+            if ridge.alpha_ == SMALLER_PENALTIES[0]:
+                warn(f"ridge: of all penalties, the smallest, {ridge.alpha_:g}, is the best")
+            if ridge.alpha_ == LARGER_PENALTIES[-1]:
+                warn(
+                    f"ridge: of all penalties, the largest, {ridge.alpha_:g}, is the best; it "
+                    "predicts the training means"
+                )
         self.alpha_ = ridge.alpha_
         self.best_score_ = ridge.best_score_
         self.y_mean_ = outputs.mean(axis=0)
         self.coef_ = ridge.coef_.reshape(*outputs.shape[1:], -1)
         self.intercept_ = ridge.intercept_
         return self
+
+
+def choose_penalty(X: np.ndarray, Y: np.ndarray, alphas: tuple[float, ...]) -> RidgeCV:
+    """Ridge with that penalty that has the least leave-one-out error."""
+    # "auto" would choose "eigen", four times slower with about as many cells as genes
+    # scikit-learn compares several penalties only
+    several = np.repeat(alphas, 2) if len(alphas) == 1 else alphas
+    return RidgeCV(several, gcv_mode="svd").fit(X, Y)
 
 
 def left_out_residuals(X: np.ndarray, Y: np.ndarray, alpha: float) -> np.ndarray:

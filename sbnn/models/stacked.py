@@ -6,8 +6,7 @@ The network, its map and its genes stay what they are; only the prediction takes
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -15,6 +14,7 @@ import pandas as pd
 import torch
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data import inputs
@@ -24,7 +24,9 @@ from sbnn.metrics import pooled_r2
 from sbnn.models.base import model_in_units
 from sbnn.models.distilled import (
     MOST_SELECTION_CELLS,
+    PRIOR_CELLS,
     DistilledBottleneckRegressor,
+    calibration_slopes,
     choose_genes,
     mixture_weight,
 )
@@ -47,13 +49,15 @@ RIDGE_ARRAYS = "coef_", "intercept_", "x_mean_", "y_mean_"
 class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.ExpressionRegressor):
     """Weighted mean of the predictions of the distilled network and of ridge on all genes.
 
-    Stacked generalisation [1]_ [2]_: the prediction is ``(1 - w) network + w ridge``. The weight w
+    Stacked generalisation [1]_ [2]_: the mean is ``(1 - w) network + w ridge``. The weight w
     minimises the squared error of cells that were left out: by the teacher of the network, and in
     closed form by ridge. No network is fitted again for it. As the genes of the teacher were chosen
     on all cells, its error is too small; by how much is estimated, and the weight is corrected. It
-    is shrunk towards 1/2 with the weight of 25 cells. If only the prediction matters, use this;
-    the map, the kept genes and their names are those of the network. Genes of new cells are clipped
-    to the range of the training cells, for ridge as for the network.
+    is shrunk towards 1/2 with the weight of 25 cells. Both predictions are shrunk, and their mean
+    even more, so each output of it is multiplied by a slope, also from the cells left out. If only
+    the prediction matters, use this; the map, the kept genes and their names are those of the
+    network. Genes of new cells are clipped to the range of the training cells, for ridge as for the
+    network.
 
     Parameters
     ----------
@@ -73,6 +77,8 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
         if the network is fitted to z-scores.
     weight_of_ridge_ : float
         From 0 to 1.
+    slopes_ : ndarray, shape (q,)
+        Factors of the mean of both predictions, relative to the training means of the outputs.
     support_ : ndarray of bool, shape (p,)
         Genes of the map; the prediction takes all.
     normalizer_ : CountNormalizer or None
@@ -98,6 +104,7 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
     network_: DistilledBottleneckRegressor  # type: ignore[assignment]
     ridge_: LeaveOneOutRidge
     weight_of_ridge_: float
+    slopes_: np.ndarray
     _parameter_constraints = {
         "network": [DistilledBottleneckRegressor, None],
         "ridge": [LeaveOneOutRidge, None],
@@ -134,19 +141,28 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
         left_out = network._scale_outputs(network.left_out_predictions_, len(Y))
         of_network = torch.from_numpy(scaled_outputs - left_out)
         of_ridge = torch.from_numpy(left_out_residuals(scaled_genes, scaled_outputs, ridge.alpha_))
-        optimism = 0.0
-        _, allowed = network._panel_positions()
-        if network.support_.sum() < len(allowed):
-            choose = partial(choose_again, network)
-            optimism = selection_optimism(scaled_genes, scaled_outputs, choose)
-        self.weight_of_ridge_ = mixture_weight(of_network, of_ridge, CELLS_FOR_HALF, optimism)
+        required, allowed = network._panel_positions()
+        optimism = selection_optimism(
+            scaled_genes[:, allowed],
+            scaled_outputs,
+            n_genes=int(network.support_.sum()),
+            required=np.searchsorted(allowed, required),
+        )
+        weight = mixture_weight(of_network, of_ridge, CELLS_FOR_HALF, optimism)
+        self.weight_of_ridge_ = weight
+
+        # models that are shrunk predict too little spread, and so does the mean of two
+        target = torch.from_numpy(scaled_outputs)
+        mean = target - torch.lerp(of_network, of_ridge, weight)
+        slopes = calibration_slopes(mean, target, PRIOR_CELLS, (1 - weight) * optimism)
+        self.slopes_ = slopes.numpy()
         self.ridge_ = ridge_in_units(ridge, network)
         return self
 
     @property
     def algorithm_version(self) -> int:
-        """Version of the network, and of the weight in the last two digits."""
-        return 100 * DistilledBottleneckRegressor().algorithm_version + 3
+        """Version of the network, and of ridge, weight and slopes in the last two digits."""
+        return 100 * DistilledBottleneckRegressor().algorithm_version + 4
 
     @property
     def support_(self) -> np.ndarray:
@@ -171,7 +187,9 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
         # a cell far from all training cells would be extrapolated without limit
         genes = np.clip(genes, self.network_.x_min_, self.network_.x_max_)
         weight = self.weight_of_ridge_
-        return (1 - weight) * self.network_.predict(X) + weight * self.ridge_._predict_genes(genes)
+        of_ridge = self.ridge_._predict_genes(genes)
+        mean = (1 - weight) * self.network_.predict(X) + weight * of_ridge
+        return self.slopes_ * mean + (1 - self.slopes_) * self.network_.y_mean_
 
     def _needed_genes(self):
         """Positions of the genes that one of the two models takes."""
@@ -197,7 +215,8 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
         header |= {
             "class": type(self).__name__,
             "weight_of_ridge": self.weight_of_ridge_,
-            "ridge_alphas": np.asarray(self.ridge_.alphas),
+            "slopes": self.slopes_,
+            "ridge_alphas": self.ridge_.alphas,
             "ridge_alpha": self.ridge_.alpha_,
             "ridge_best_score": self.ridge_.best_score_,
         }
@@ -208,7 +227,7 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
     @classmethod
     def _from_header_and_tensors(cls, header, tensors):
         network = DistilledBottleneckRegressor._from_header_and_tensors(header, tensors)
-        ridge = LeaveOneOutRidge(tuple(np.atleast_1d(header["ridge_alphas"])))
+        ridge = LeaveOneOutRidge(header["ridge_alphas"])
         ridge.alpha_ = header["ridge_alpha"]
         ridge.best_score_ = header["ridge_best_score"]
         for name in RIDGE_ARRAYS:
@@ -219,42 +238,37 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
         model.network_ = network
         model.ridge_ = ridge
         model.weight_of_ridge_ = header["weight_of_ridge"]
+        # which models of an earlier version lack
+        model.slopes_ = np.array(header.get("slopes", np.ones(len(network.y_mean_))))
         model.x_mean_, model.x_max_ = network.x_mean_, network.x_max_
         copy_names(network, model)
         return model
 
 
-def choose_again(network: DistilledBottleneckRegressor, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
-    """Positions of the genes that a fitted network would choose on cells, (n, p) and (n, q)."""
-    required, allowed = network._panel_positions()
-    n_genes = int(network.support_.sum())
-    candidates, target = torch.from_numpy(X[:, allowed]), torch.from_numpy(Y)
-    places = np.searchsorted(allowed, required)
-    return allowed[choose_genes(candidates, target, n_genes, required=places)]
-
-
 def selection_optimism(
-    X: np.ndarray, Y: np.ndarray, choose: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    X: np.ndarray, Y: np.ndarray, n_genes: int, required: Sequence[int] | np.ndarray = ()
 ) -> float:
     """How much smaller errors of left-out cells are because they took part in choosing the genes.
 
-    It is at least 0, of the squared error summed over cells and outputs. `choose` gives the
-    positions of genes for X, (n, p), and Y, (n, q), z-scores. Each fifth of the cells is predicted
-    by ridge that was fitted to the others, on genes that the others choose, and on genes that all
-    choose.
+    It is at least 0, of the squared error summed over cells and outputs. Each fifth of the cells,
+    X, (n, p), and Y, (n, q), z-scores, is predicted by ridge that was fitted to the others: on
+    genes that the others choose, and on genes that all choose.
     """
+    if n_genes == X.shape[1]:
+        return 0.0
+    # in random order, as cells may be sorted by type; a network chooses its genes on as many
+    order = np.random.RandomState(0).permutation(len(X))[:MOST_SELECTION_CELLS]
+    X, Y = X[order], Y[order]
     n = len(X)
-    random = np.random.RandomState(0)
-    if n > MOST_SELECTION_CELLS:  # a network chooses its genes on as many
-        rows = np.sort(random.choice(n, MOST_SELECTION_CELLS, replace=False))
-        X, Y = X[rows], Y[rows]
-        n = MOST_SELECTION_CELLS
-    chosen_by_all = choose(X, Y)
+
+    def choose(rows):
+        x, y = torch.from_numpy(X[rows]), torch.from_numpy(Y[rows])
+        return choose_genes(x, y, n_genes, required=required)
+
+    chosen_by_all = choose(slice(None))
     optimism = 0.0
-    # in random order, as cells may be sorted by type
-    for part in np.array_split(random.permutation(n), min(N_PARTS, n)):
-        others = np.setdiff1d(np.arange(n), part)
-        for sign, genes in (1, choose(X[others], Y[others])), (-1, chosen_by_all):
+    for others, part in KFold(min(N_PARTS, n)).split(X):
+        for sign, genes in (1, choose(others)), (-1, chosen_by_all):
             # about halves the coefficients of independent genes, as a teacher fits noise in part
             ridge = Ridge(alpha=n).fit(X[np.ix_(others, genes)], Y[others])
             predicted = ridge.predict(X[np.ix_(part, genes)]).reshape(len(part), -1)

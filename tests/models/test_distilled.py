@@ -285,6 +285,15 @@ def test_an_output_that_is_predicted_upside_down_is_its_mean():
     assert slopes.tolist() == approx([0, 1])
 
 
+def test_slopes_are_corrected_for_optimism():
+    """Products of predictions and outputs are too large by half of it, over all outputs."""
+    predictions = normal_values(50, 2)
+    optimism = 0.2 * predictions.square().sum().item()
+    slopes = calibration_slopes(predictions, 1.1 * predictions, 0, optimism)
+    weights = predictions.square().sum(dim=0)
+    assert (slopes * weights).sum().item() == approx(weights.sum().item(), rel=1e-4)
+
+
 @pytest.fixture
 def forty_cells(monkeypatch):
     """Genes and outputs, of which trees see the first 30."""

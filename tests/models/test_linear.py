@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import zscore
 from sklearn.base import clone
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV, LeaveOneOut
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -20,6 +20,7 @@ MODELS = [LeaveOneOutRidge(), ReducedRankRegression(), SparseReducedRankRegressi
 
 
 @pytest.mark.filterwarnings("ignore:X. values up to .* are no log values")
+@pytest.mark.filterwarnings("ignore:ridge. of all penalties")
 @parametrize_with_checks(MODELS)
 def test_scikit_learn_conventions(estimator, check):
     check(estimator)
@@ -54,8 +55,42 @@ def test_predictions_are_those_of_ridge(ridge, search, pair):
     assert_allclose(ridge.predict(X), search.predict(X), atol=1e-10)
 
 
-def test_default_penalties_are_four_per_decade():
-    assert_allclose(LeaveOneOutRidge().alphas, np.geomspace(1, 1e6, 25))
+def test_default_penalties_are_four_per_decade(pair):
+    X, Y = pair
+    default = LeaveOneOutRidge().fit(X, Y)
+    listed = LeaveOneOutRidge(np.geomspace(1, 1e6, 25)).fit(X, Y)
+    assert 1 < default.alpha_ < 1e6
+    assert default.alpha_ == pytest.approx(listed.alpha_)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_other_units_of_the_genes_change_the_penalty_and_no_prediction(scale, pair):
+    """The default penalties go on while their end is the best."""
+    X, Y = pair
+    usual = LeaveOneOutRidge().fit(X, Y)
+    scaled = LeaveOneOutRidge().fit(scale * X, Y)
+    assert scaled.alpha_ == pytest.approx(scale**2 * usual.alpha_)
+    assert_allclose(scaled.predict(scale * X), usual.predict(X), rtol=1e-6)
+
+
+def test_penalties_that_are_given_are_the_only_ones(pair):
+    X, Y = pair
+    assert LeaveOneOutRidge([1, 10]).fit(1e3 * X, Y).alpha_ == 10
+
+
+def test_the_smallest_penalty_is_warned_of(rng):
+    X = rng.normal(size=(30, 4))
+    with pytest.warns(UserWarning, match="of all penalties, the smallest, 1e-06"):
+        LeaveOneOutRidge().fit(X, X)
+
+
+def test_the_largest_penalty_is_warned_of(rng):
+    X = rng.normal(size=(30, 4))
+    y = rng.normal(size=30)
+    unrelated = y - LinearRegression().fit(X, y).predict(X)
+    with pytest.warns(UserWarning, match="the largest, 1e.12, is the best; it predicts the train"):
+        model = LeaveOneOutRidge().fit(X, unrelated)
+    assert_allclose(model.predict(X), model.y_mean_, atol=1e-9)
 
 
 # --- genes and scores

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import zscore
 from sklearn.base import clone
@@ -20,8 +21,9 @@ from sbnn import (
     interpret,
 )
 from sbnn.models import stacked
+from sbnn.models.distilled import choose_genes
 from sbnn.models.linear import left_out_residuals
-from sbnn.models.stacked import choose_again, selection_optimism
+from sbnn.models.stacked import selection_optimism
 
 FEW_STEPS = DistilledSettings(
     n_augmented=50, n_trees=2, n_teachers=2, steps_of_teachers=3, steps_of_student=5
@@ -35,6 +37,7 @@ EXEMPTIONS = {
 
 
 @pytest.mark.filterwarnings("ignore:X. values up to .* are no log values")
+@pytest.mark.filterwarnings("ignore:ridge. of all penalties")
 @parametrize_with_checks(
     [StackedRegressor(DistilledBottleneckRegressor(distillation=FEW_STEPS, random_state=0))],
     expected_failed_checks=lambda _: EXEMPTIONS,
@@ -108,6 +111,7 @@ def test_a_network_of_noise_is_not_trusted(rng):
     assert errors > 0.95 * np.square(Y - Y.mean(axis=0)).sum()
 
 
+@pytest.mark.filterwarnings("ignore:ridge. of all penalties, the largest")
 @pytest.mark.parametrize("is_noise", [True, False])
 def test_the_weight_is_that_of_new_cells(is_noise):
     """Genes are chosen on all cells, but the optimism that this gives is corrected."""
@@ -132,72 +136,85 @@ def test_the_weight_is_that_of_new_cells(is_noise):
 def test_the_optimism_is_the_error_that_new_cells_add(rng):
     """Ridge on ten genes of noise that were chosen, among 300, on all cells."""
     X, Y = rng.normal(size=(200, 300)), zscore(rng.normal(size=(200, 2)))
-
-    def choose(x, y):
-        return np.argsort(-np.abs(x.T @ y).sum(axis=1))[:10]
-
-    few = X[:, choose(X, Y)]
+    few = X[:, choose_genes(torch.from_numpy(X), torch.from_numpy(Y), 10)]
     left_out = cross_val_predict(Ridge(200), few, Y, cv=5)
     cells, outputs = rng.normal(size=(2000, 10)), zscore(rng.normal(size=(2000, 2)))
     error_of_new = np.square(outputs - Ridge(200).fit(few, Y).predict(cells)).mean()
     missing = error_of_new - np.square(Y - left_out).mean()
     assert missing > 0.1
-    assert selection_optimism(X, Y, choose) / Y.size == pytest.approx(missing, rel=0.3)
+    assert selection_optimism(X, Y, 10) / Y.size == pytest.approx(missing, rel=0.3)
     # cells may be sorted
     order = np.argsort(Y[:, 0])
-    of_sorted = selection_optimism(X[order], Y[order], choose) / Y.size
+    of_sorted = selection_optimism(X[order], Y[order], 10) / Y.size
     assert of_sorted == pytest.approx(missing, rel=0.4)
 
 
 def test_without_a_choice_there_is_no_optimism(rng):
     X, Y = rng.normal(size=(50, 9)), rng.normal(size=(50, 2))
-    kept = np.array([1, 4, 5])
-    assert selection_optimism(X, Y, lambda x, y: kept) == 0
+    assert selection_optimism(X, Y, 9) == 0
+    assert selection_optimism(X, Y, 3, required=[1, 4, 5]) == 0
 
 
-def test_optimism_is_never_negative(rng):
+def test_the_genes_are_chosen_again_among_the_candidates(adata, monkeypatch):
+    orders = []
+
+    def note_choice(X, Y, n_genes, required):
+        orders.append(choose_genes(*map(torch.from_numpy, (X, Y)), n_genes, required=required))
+        return 0.0
+
+    monkeypatch.setattr(stacked, "selection_optimism", note_choice)
+    names = adata.var_names
+    network = clone(NETWORK).set_params(required_genes=names[[7]], candidate_genes=names[10:25])
+    model = StackedRegressor(network).fit(adata)
+    assert_array_equal(np.array([7, *range(10, 25)])[orders[0]], model.network_.gene_order_)
+
+
+def test_optimism_is_never_negative(rng, monkeypatch):
     """Here the genes of all cells are worse than those of some."""
     X = rng.normal(size=(50, 9))
-
-    def choose(x, y):
-        return [8] if len(x) == len(X) else [0]
-
-    assert selection_optimism(X, X[:, :1], choose) == 0
+    monkeypatch.setattr(stacked, "choose_genes", lambda x, *_, **__: [8] if len(x) == 50 else [0])
+    assert selection_optimism(X, X[:, :1], 1) == 0
 
 
 def test_only_as_many_cells_as_choose_genes_are_optimistic(rng, monkeypatch):
     X, Y = rng.normal(size=(400, 300)), zscore(rng.normal(size=(400, 2)))
-    sizes = []
-
-    def choose(x, y):
-        sizes.append(len(x))
-        return np.argsort(-np.abs(x.T @ y).sum(axis=1))[:10]
-
+    of_all = selection_optimism(X, Y, 10)
     monkeypatch.setattr(stacked, "MOST_SELECTION_CELLS", 100)
-    assert selection_optimism(X, Y, choose) > 0.1 * 200
-    assert sizes == [100, *[80] * 5]
+    of_some = selection_optimism(X, Y, 10)
+    assert 0.1 * 200 < of_some < of_all
 
 
-def test_genes_are_chosen_again_among_the_candidates(adata):
-    names = adata.var_names
-    network = clone(NETWORK).set_params(required_genes=names[[7]], candidate_genes=names[10:25])
-    network.fit(adata)
+# --- slopes
+
+
+def test_slopes_are_those_of_left_out_predictions(model, adata):
     z_scores = StandardScaler().fit_transform(adata.X.astype(float))
-    outputs = StandardScaler().fit_transform(adata.obsm["outputs"])
-    assert_array_equal(choose_again(network, z_scores, outputs), network.gene_order_)
+    Y = adata.obsm["outputs"].to_numpy(float)
+    weight = model.weight_of_ridge_
+    of_ridge = left_out_residuals(z_scores, zscore(Y), model.ridge_.alpha_)
+    of_network = zscore(Y) - (model.network_.left_out_predictions_ - Y.mean(0)) / Y.std(0)
+    mean = zscore(Y) - (1 - weight) * of_network - weight * of_ridge
+    products = (mean * zscore(Y)).sum(axis=0)
+    optimism = selection_optimism(z_scores, zscore(Y), n_genes=5)
+    products -= (1 - weight) * optimism / 2 / Y.shape[1]
+    slopes = products / np.square(mean).sum(axis=0)
+    expected = (len(Y) * slopes + 100) / (len(Y) + 100)
+    assert_allclose(model.slopes_, expected.clip(min=0), rtol=1e-4)
+    assert np.abs(model.slopes_ - 1).max() > 0.02
 
 
 # --- predictions
 
 
-def test_the_prediction_is_the_weighted_mean(model, adata, data):
+def test_the_prediction_is_the_weighted_mean_times_slopes(model, adata, data):
     weight = model.weight_of_ridge_
     network = clone(NETWORK).fit(data.X, data.Y).predict(data.X)
     scaler = StandardScaler().fit(data.Y.astype(float))
     z_scores = StandardScaler().fit_transform(data.X.astype(float))
     ridge = LeaveOneOutRidge().fit(z_scores, scaler.transform(data.Y))
     in_units = scaler.inverse_transform(ridge.predict(z_scores))
-    expected = (1 - weight) * network + weight * in_units
+    mean = (1 - weight) * network + weight * in_units
+    expected = scaler.mean_ + model.slopes_ * (mean - scaler.mean_)
     assert_allclose(model.predict(adata), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -229,6 +246,16 @@ def test_a_cell_far_from_all_others_is_not_extrapolated(model, adata):
 
 
 # --- files
+
+
+def test_a_file_without_slopes_predicts_the_weighted_mean(model, adata):
+    header, tensors = model._header_and_tensors(None)
+    del header["slopes"]
+    loaded = StackedRegressor._from_header_and_tensors(header, tensors)
+    weight = model.weight_of_ridge_
+    mean = (1 - weight) * model.network_.predict(adata) + weight * model.ridge_.predict(adata)
+    assert_array_equal(loaded.slopes_, np.ones(5))
+    assert_allclose(loaded.predict(adata), mean, rtol=1e-6)
 
 
 @pytest.mark.parametrize("outputs", ["outputs", ["age"]])
