@@ -34,7 +34,7 @@ from sbnn.data.fingerprint import (
     fingerprint_of_measurements,
 )
 from sbnn.data.inputs import load_into_memory, select_outputs
-from sbnn.errors import check_among, check_number
+from sbnn.errors import check_among, check_number, warn
 
 TYPE_COLUMNS = ["family", "type"]
 
@@ -175,6 +175,11 @@ def paired(
         If values are not finite numbers, rows or names do not match, names repeat, or counts are
         not whole numbers; with `check`, also if a column is constant, or X looks like raw counts
         (whole numbers, some above 20) or has values beyond logarithms, without `notes`.
+
+    Warns
+    -----
+    UserWarning
+        With `check`, if cells have the same genes and outputs as an earlier one.
 
     Examples
     --------
@@ -376,6 +381,7 @@ def validate_parts(parts: Parts, check: bool, is_described: bool = False) -> Mea
         _require_variation(y, "Y", outputs)
         if not is_described:
             check_logarithms(x)
+        _warn_of_copies(x, y, cells)
 
     if parts.X is not None:
         library_size = confirm_library_size(x, counts, library_size)
@@ -431,6 +437,18 @@ def _require_variation(values, argument, names):
         raise ValueError(
             f"columns of {argument} with the same value in all cells ({len(constant)}): "
             f"{abbreviate(constant)}; leave them out"
+        )
+
+
+def _warn_of_copies(x, y, names):
+    """Name cells that are in the table twice, as copies of a test cell train the model."""
+    rows = [hash((genes.tobytes(), outputs.tobytes())) for genes, outputs in zip(x, y, strict=True)]
+    copies = names[pd.Index(rows).duplicated()]
+    if len(copies):
+        warn(
+            f"cells with the same genes and outputs as an earlier one ({len(copies)}): "
+            f"{abbreviate(copies)}; leave them out: test R2, and the weight of ridge in a stacked "
+            "prediction, are wrong if copies of the cells left out are among the others"
         )
 
 

@@ -411,6 +411,16 @@ def test_labels_that_are_no_table_are_refused(build, labels):
 
 
 @pytest.mark.filterwarnings("error")
+def test_cells_that_are_twice_in_the_table_are_named(rng):
+    X = pd.DataFrame(rng.normal(size=(20, 3)), [f"c{i}" for i in range(20)])
+    Y = rng.normal(size=(20, 2))
+    X.iloc[12], Y[12] = X.iloc[3], Y[3]
+    X.iloc[15] = X.iloc[4]  # with other outputs
+    with pytest.warns(UserWarning, match=r"earlier one \(1\): c12; leave .* weight of ridge"):
+        paired(X, Y)
+    paired(X.drop("c12"), np.delete(Y, 12, axis=0))
+
+
 def test_large_outputs_are_outputs():
     as_paired((X, Y * 1e10))
 
