@@ -6,7 +6,8 @@
   are noise or depend weakly on one gene.
 - differences: 95 % intervals of ridge minus a strongly shrunken ridge that exclude the mean
   difference over all data sets, or 0.
-- genes: false genes that `selection_table` trusts, by correlation in halves of the cells.
+- genes: false genes, or groups of them, that `selection_table` trusts, by correlation in halves of
+  the cells.
 
 Prints Markdown.
 """
@@ -21,11 +22,12 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import RepeatedKFold, ShuffleSplit
 
 from sbnn import grouped_folds
+from sbnn.data.paired import as_paired
 from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.folds import make_folds
 from sbnn.evaluation.stability import selection_table
 from sbnn.evaluation.verdict import paired_difference, verdict
-from sbnn.metrics import pooled_r2
+from sbnn.metrics import cells_behind, pooled_r2
 from sbnn.results import Record
 
 SEED = 10_000  # of the first data set; settings were chosen on lower seeds
@@ -42,12 +44,14 @@ REPEATED = {
     "10 folds x 10": (10, 10),
 }
 GROUPED = {"5 folds of donors": 1, "5 folds of donors x 5": 5}
-# weight of what other genes have in common, and effect of each of five genes
+# weight of what other genes have in common, effect of each of five genes, and weight of what each
+# five genes have in common, which then are groups
 SELECTED = {
-    "noise": (0, 0),
-    "noise, correlated genes": (1, 0),
-    "5 of 100 genes": (0, 0.6),
-    "5 of 100 genes, others correlated": (1, 0.6),
+    "noise": (0, 0, 0),
+    "noise, correlated genes": (1, 0, 0),
+    "noise, groups of five genes": (0, 0, 2),
+    "5 of 100 genes": (0, 0.6, 0),
+    "5 of 100 genes, others correlated": (1, 0.6, 0),
 }
 N_KEPT = 8  # genes that each half keeps
 
@@ -131,13 +135,16 @@ def differences(name, n_sets):
 
 def trusted_genes(name, n_sets):
     """Mean number of false genes that are trusted, and fraction of the five true ones."""
-    in_common, slope = SELECTED[name]
+    in_common, slope, in_group = SELECTED[name]
     rows = np.empty((n_sets, 2))
     for k in range(n_sets):
         rng = np.random.default_rng(SEED + k)
         X = rng.normal(size=(N_CELLS, 100))
         X[:, 5:] += in_common * rng.normal(size=(N_CELLS, 1))
         y = rng.normal(size=N_CELLS) + slope * X[:, :5].sum(axis=1)
+        if in_group:
+            X += in_group * np.repeat(rng.normal(size=(N_CELLS, 20)), 5, axis=1)
+        cells = as_paired((X, y))
         halves = complementary_pairs(N_CELLS, 50, SEED + k)
         selected = np.zeros((len(halves), 1, X.shape[1]), dtype=bool)
         for kept, (train, _) in zip(selected[:, 0], halves, strict=True):
@@ -150,14 +157,16 @@ def trusted_genes(name, n_sets):
             sha256="",
             params=[{}],
             folds=halves,
-            values={
+            values=cells.names
+            | {
                 "selected": selected,
                 "n_selected": selected.sum(axis=2),
-                "gene_names": np.arange(X.shape[1]),
+                "cells_behind": cells_behind(X - X.mean(axis=0)),
             },
         )
-        genes = selection_table(record).query("trusted").index
-        n_true = (genes < 5).sum() if slope else 0
+        table = selection_table(record, data=cells, groups=0.5 if in_group else None)
+        genes = table.query("trusted").index
+        n_true = genes.isin(cells.gene_names[:5]).sum() if slope else 0
         rows[k] = (len(genes) - n_true, n_true / 5)
     return rows.mean(axis=0)
 

@@ -1,22 +1,30 @@
 """Tables of genes to trust and of numbers of genes.
 
 Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R. Stat. Soc. B 75,
-2013.
+2013. Groups of alike genes: Faletto and Bien, arXiv 2201.00494.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.optimize import brentq
+from scipy.spatial.distance import squareform
 
+from sbnn.data.checks import gene_positions
 from sbnn.metrics import LEAST_CELLS_BEHIND, smallest_sufficient, test_fraction
 from sbnn.results import Record, check_record
 
 MOST_FALSE = 1  # selections that are expected among the trusted genes
+LEAST_CORRELATION = 0.3  # of a gene and one that stands in for it
+LEAST_ERRORS = 2  # standard errors, by which it is kept more often without the gene than beside it
+MOST_STAND_INS = 2
 WIDEST = 25.0  # log a of a practically uniform distribution
 
 
@@ -31,7 +39,12 @@ def gene_counts(record: Record) -> pd.DataFrame:
     return pd.DataFrame(counts, genes).sort_values("count", ascending=False, kind="stable")
 
 
-def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFrame:
+def selection_table(
+    record: Record,
+    repeats: Record | None = None,
+    data: Any = None,
+    groups: float | None = None,
+) -> pd.DataFrame:
     """How often each gene is kept by halves of the cells, and which genes to trust.
 
     Parameters
@@ -40,6 +53,12 @@ def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFra
         From `sbnn.stability_selection`.
     repeats : Record, optional
         From `sbnn.cross_validate` with a grid of ``random_state``, for the same data.
+    data : AnnData or tuple (X, Y), optional
+        The cells of the record, for ``stand_ins``.
+    groups : float, optional
+        With `data`, the rows are groups of alike genes instead of genes: those whose correlation is
+        at least this, from 0 to 1, on average (average linkage). A group is kept if a gene of it
+        is.
 
     Returns
     -------
@@ -51,6 +70,12 @@ def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFra
         the bounds among all genes and among such genes; the others, and all genes of a record
         without ``cells_behind``, have a bound for any shape (`expected_false_any_shape`).
 
+        With `data`, ``stand_ins`` has up to two genes that may stand in for a gene that is not
+        trusted: those correlated with it (r above 0.3) that halves without the gene keep more
+        often, by two standard errors, than halves with it. Both fractions and r are in brackets.
+        With `groups`, a row is named after those of its genes that any half keeps, and groups
+        without one are left out.
+
     Examples
     --------
     >>> from sbnn import results, selection_table
@@ -58,12 +83,96 @@ def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFra
     >>> int(selection_table(halves)["trusted"].sum())
     13
     """
+    check_record("record", record)
+    if groups is not None:
+        alike = alike_genes(record, data, groups)
+        record = in_groups(record, alike)
+        repeats = None if repeats is None else in_groups(repeats, alike)
     table = gene_counts(record)[["frequency"]]
     if repeats is not None:
         table["count"] = gene_counts(repeats)["count"]
     table["expected_false"] = _false_bounds(record, table.frequency, _are_shaped(record, table))
     table["trusted"] = table.expected_false <= MOST_FALSE
+    if groups is not None:
+        return table.query("frequency > 0")
+    if data is not None:
+        found = stand_ins(record, data).reindex(table.index, fill_value="")
+        table["stand_ins"] = found.mask(table["trusted"], "")
     return table
+
+
+def stand_ins(record: Record, data: Any) -> pd.Series:
+    """Genes that may stand in for each gene that some halves keep; see `selection_table`."""
+    is_kept = record.selected.any(axis=(0, 1))
+    kept = record.selected[..., is_kept].reshape(-1, is_kept.sum())
+    share = kept.mean(axis=0)
+    genes = np.asarray(record.gene_names)[is_kept]
+    correlations = _correlate_genes(record, data, is_kept)
+    texts = []
+    for j, r in enumerate(correlations):
+        n_beside = kept[:, j].sum()
+        n_without = len(kept) - n_beside
+        beside = kept[kept[:, j]].sum(axis=0) / n_beside
+        without = kept[~kept[:, j]].sum(axis=0) / max(n_without, 1)
+        # of the difference of two shares that are equal; there is none if all halves keep the gene
+        error = np.sqrt(share * (1 - share) * (1 / n_beside + 1 / max(n_without, 1)))
+        stands_in = (without - beside > LEAST_ERRORS * error) & (r > LEAST_CORRELATION)
+        others = np.argsort(-(without - beside) * r, kind="stable")
+        others = others[stands_in[others]][:MOST_STAND_INS]
+        shares = [f"{genes[k]} ({without[k]:.0%}, {beside[k]:.0%}; r {r[k]:.2f})" for k in others]
+        texts.append(", ".join(shares))
+    return pd.Series(texts, pd.Index(genes, name="gene"), dtype=object)
+
+
+def alike_genes(record: Record, data: Any, least_correlation: float) -> dict[str, np.ndarray]:
+    """Positions of the genes of each group of alike genes, by its name; see `selection_table`.
+
+    The groups are those of expression alone: which genes halves keep must not decide on them.
+    """
+    candidates = np.ones(len(record.gene_names), bool)
+    if "preselected" in record.values:
+        candidates = record.preselected.any(axis=(0, 1))
+    positions = np.flatnonzero(candidates)
+    # genes that are opposite are not alike
+    distances = 1 - _correlate_genes(record, data, candidates).clip(0, 1)
+    tree = linkage(squareform(distances, checks=False), "average")
+    groups = fcluster(tree, 1 - least_correlation, "distance")
+    frequency = record.selected.mean(axis=(0, 1))
+    genes = np.asarray(record.gene_names)
+    alike = {}
+    for group in np.unique(groups):
+        members = positions[groups == group]
+        members = members[np.argsort(-frequency[members], kind="stable")]
+        n_kept = np.count_nonzero(frequency[members])
+        alike["/".join(genes[members[: max(n_kept, 1)]])] = members
+    return alike
+
+
+def in_groups(record: Record, alike: dict[str, np.ndarray]) -> Record:
+    """The record of halves, with groups of genes, by `alike_genes`, in place of genes."""
+    values = record.values | {"gene_names": np.array([*alike])}
+    for name in ("selected", "preselected"):
+        if name in record.values:
+            masks = record.values[name]
+            of_groups = [masks[..., genes].any(axis=-1) for genes in alike.values()]
+            values[name] = np.stack(of_groups, axis=-1)
+    if "cells_behind" in record.values:
+        # a gene of few cells may be the one that is kept
+        values["cells_behind"] = np.array([record.cells_behind[g].min() for g in alike.values()])
+    return replace(record, values=values)
+
+
+def _correlate_genes(record, data, genes):
+    """Correlations of some genes, a mask, in the cells of a record."""
+    # figures, which need no cells, are drawn without scikit-learn
+    from sbnn.data.paired import as_paired
+
+    cells = as_paired(data)
+    if [*cells.cell_names] != [*record.cell_names]:
+        raise ValueError("data: expected the cells of the record, got others")
+    names = np.asarray(record.gene_names)[genes]
+    positions = gene_positions(names, cells.gene_names, argument="record")
+    return np.corrcoef(cells.X[:, positions].T)
 
 
 def trusted_genes(halves: Record) -> pd.Index:
@@ -118,13 +227,13 @@ def _false_bounds(record, thresholds, are_shaped):
     return np.where(are_shaped, shaped, any_shape)
 
 
-def kept_genes_table(record: Record, genes: Iterable[str]) -> pd.DataFrame:
-    """Table of given genes, "trusted" or "unstable", or "unknown" with too few halves."""
-    table = selection_table(record).loc[list(genes)]
+def kept_genes_table(record: Record, genes: Iterable[str], data: Any = None) -> pd.DataFrame:
+    """`selection_table` of given genes, "trusted", "unstable", or "unknown" with too few halves."""
+    table = selection_table(record, data=data).loc[list(genes)]
     lowest_bounds = _false_bounds(record, np.ones(len(table)), _are_shaped(record, table))
     otherwise = np.where(lowest_bounds <= MOST_FALSE, "unstable", "unknown")
-    table["trust"] = np.where(table.pop("trusted"), "trusted", otherwise)
-    return table
+    table["trusted"] = np.where(table["trusted"], "trusted", otherwise)
+    return table.rename(columns={"trusted": "trust"})
 
 
 def expected_false(

@@ -44,7 +44,16 @@ N_FOLDS = 10
 SEEDS_OF_MAPS = 3  # besides that of the fit
 #: Results in cells.h5ad: keys of obsm, and columns of var, which are those of genes.csv.
 CELL_RESULTS = ("X_sbnn", "predicted", "stacked")
-GENE_RESULTS = ["kept", "norm", "frequency", "expected_false", "trusted", "order", "required"]
+GENE_RESULTS = [
+    "kept",
+    "norm",
+    "frequency",
+    "expected_false",
+    "trusted",
+    "stand_ins",
+    "order",
+    "required",
+]
 #: Records that `write_tables` accepts, and what they are.
 RECORDS = {
     "fit": "fit_full",
@@ -253,8 +262,8 @@ def write_tables(
         By name:
 
         - ``genes.csv``, a row for each gene: ``kept`` and ``norm`` (of its weights, in the fit to
-          all cells), with halves ``frequency``, ``expected_false`` and ``trusted`` of
-          `sbnn.selection_table`, and, of a `DistilledBottleneckRegressor`, the columns of
+          all cells), with halves ``frequency``, ``expected_false``, ``trusted`` and ``stand_ins``
+          of `sbnn.selection_table`, and, of a `DistilledBottleneckRegressor`, the columns of
           `sbnn.evaluation.stability.panel_table`: the order of choice, and whether the gene was
           required;
         - ``outputs.csv`` (with scores): test R2 of each output over the folds, its SD and 95 %
@@ -341,8 +350,10 @@ def _tabulate_genes(cells, fit, halves):
         table["norm"] = pd.Series(fit.gene_norms, fit.gene_names)
     order = [*table]
     if halves is not None:
-        table = table.join(selection_table(halves))
-        table["trusted"] = table["trusted"].eq(True)  # halves may be of the candidate genes only
+        table = table.join(selection_table(halves, data=cells))
+        # halves may be of the candidate genes only
+        table["trusted"] = table["trusted"].eq(True)
+        table["stand_ins"] = table["stand_ins"].fillna("")
         order = ["kept", "frequency"]
     if "gene_order" in fit.values:
         table = table.join(panel_table(fit))

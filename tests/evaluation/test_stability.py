@@ -9,9 +9,11 @@ from made_up import SelectingRidge
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as equal
 from numpy.testing import assert_equal
+from pandas.testing import assert_frame_equal
 from pytest import approx
 
-from sbnn import SparseBottleneckRegressor, paper_folds, stability_selection
+from sbnn import SparseBottleneckRegressor, paired, paper_folds, stability_selection
+from sbnn.data.paired import as_paired
 from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.stability import (
     concave_tail,
@@ -267,6 +269,121 @@ def test_bounds_are_among_the_preselected_genes(preselected):
 def test_records_of_no_halves_are_refused(halves, change, message):
     with pytest.raises(ValueError, match=f"record: {message}"):
         selection_table(replace(halves, **change))
+
+
+# --- alike genes
+
+
+def halves_of(cells, selected, seed=0):
+    """Record of halves of cells that keep genes by a mask, (halves, genes)."""
+    cells = as_paired(cells)
+    values = cells.names | {
+        "selected": selected[:, np.newaxis],
+        "n_selected": selected.sum(axis=-1, keepdims=True),
+        "cells_behind": cells_behind(cells.X - cells.X.mean(axis=0)),
+    }
+    folds = complementary_pairs(cells.n_cells, len(selected) // 2, seed)
+    return Record("halves", "made up", cells.sha256, [{}], folds=folds, values=values)
+
+
+@pytest.fixture
+def alternating(rng):
+    """Cells, and halves that keep Vcan or S100a9, which are alike, or Cd8a beside S100a9.
+
+    Lyz is alike and kept by all; Gzmm stands against S100a9 but is not alike.
+    """
+    signal, *noise = rng.normal(size=(37, 200))
+    X = np.stack([signal, signal, signal, signal, *noise], axis=1)
+    X[:, 1:4] += 0.5 * rng.normal(size=(200, 3))
+    names = ["Vcan", "S100a9", "Lyz", "Cd8a", "Gzmm", *[f"g{i}" for i in range(35)]]
+    cells = paired(X, rng.normal(size=(200, 2)), gene_names=names)
+    selected = np.zeros((40, 40), bool)
+    selected[:, 8:] = rng.random((40, 32)) < 0.15
+    selected[:22, 0] = selected[22:38, 1] = selected[22:, 3] = selected[:22, 4] = True
+    selected[:, 2] = True
+    return cells, halves_of(cells, selected)
+
+
+def test_stand_ins_are_alike_and_kept_instead(alternating):
+    cells, record = alternating
+    table = selection_table(record, data=cells)
+    assert table.stand_ins["S100a9"].startswith("Vcan (92%, 0%; r 0.")
+    assert table.stand_ins["Vcan"].startswith("Cd8a (100%, 0%; r 0.")
+    assert ", S100a9 (89%, 0%; r 0." in table.stand_ins["Vcan"]
+    assert table.trusted["Lyz"]
+    assert not table.stand_ins[["Lyz", "Gzmm", "g0"]].any()
+
+
+def test_a_few_halves_show_no_stand_in(alternating):
+    """A single half keeps S100a9, and not Vcan, as four in ten do not."""
+    cells, record = alternating
+    selected = record.selected.copy()
+    selected[:, 0, 1] = np.arange(40) == 39
+    table = selection_table(halves_of(cells, selected[:, 0]), data=cells)
+    assert not table.stand_ins["S100a9"]
+
+
+def test_alike_genes_are_trusted_as_a_group(alternating):
+    cells, record = alternating
+    selected = record.selected[:, 0].copy()
+    selected[:, 2:5] = False
+    record = halves_of(cells, selected)
+    assert not selection_table(record).trusted.any()
+    table = selection_table(record, data=cells, groups=0.5)
+    assert table.index[table.trusted].tolist() == ["Vcan/S100a9"]
+    assert table.frequency.iloc[0] == 0.95
+    # four of 40 genes are alike
+    n_selected = selected[:, 8:].sum(axis=1).mean() + 0.95
+    bound = expected_false(0.95, n_genes=37, n_selected=n_selected, n_pairs=20)
+    assert table.expected_false.iloc[0] == approx(bound)
+
+
+def test_groups_of_less_than_all_alike_genes_are_genes(alternating):
+    cells, record = alternating
+    table = selection_table(record, data=cells, groups=1)
+    genes = selection_table(record).query("frequency > 0")
+    assert_frame_equal(table.sort_index(), genes.sort_index())
+
+
+def test_groups_are_among_the_preselected_genes(data, preselected):
+    table = selection_table(preselected, data=data, groups=1)
+    genes = selection_table(preselected).query("frequency > 0")
+    assert_frame_equal(table.sort_index(), genes.sort_index())
+
+
+def test_seeds_that_keep_a_gene_of_a_group_are_counted(alternating):
+    cells, record = alternating
+    kept = np.zeros((1, 3, 40), bool)
+    kept[0, 0, 0] = kept[0, 1, 1] = True
+    repeats = replace(record, values=record.values | {"selected": kept})
+    table = selection_table(record, repeats, data=cells, groups=0.5)
+    assert table["count"].loc[table.index.str.contains("Vcan")].item() == 2
+
+
+@pytest.mark.parametrize("n_alike", [1, 3])
+def test_groups_of_rare_genes_of_noise_are_not_trusted(n_alike):
+    """As single genes, by correlation with noise."""
+    n_trusted = []
+    for seed in range(20):
+        draw = np.random.default_rng(seed)
+        counts = np.repeat(draw.poisson(0.05, (80, 99 // n_alike)), n_alike, axis=1)
+        X = np.log2(1 + counts * (draw.random(counts.shape) < 0.9))
+        X = X[:, np.ptp(X, axis=0) > 0]
+        noise = draw.normal(size=(80, 3))
+        selected = np.zeros((50, X.shape[1]), bool)
+        for i, (half, _) in enumerate(complementary_pairs(80, 25, seed)):
+            Z = X[half] - X[half].mean(0)
+            scores = np.square(Z.T @ (noise[half] - noise[half].mean(0))).sum(1)
+            selected[i, np.argsort(-scores / (Z.var(0) + 1e-9))[:5]] = True
+        record = halves_of((X, noise), selected, seed)
+        n_trusted.append(selection_table(record, data=(X, noise), groups=0.5).trusted.sum())
+    assert np.mean(n_trusted) <= 1
+
+
+def test_other_cells_are_refused(alternating):
+    cells, record = alternating
+    with pytest.raises(ValueError, match="data: expected the cells of the record, got others"):
+        selection_table(record, data=cells[:100])
 
 
 R2 = np.array([[0.1, 0.5, 0.6], [0.2, 0.4, 0.7], [0.3, 0.6, 0.62]])  # (folds, numbers of genes)
