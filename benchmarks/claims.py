@@ -138,20 +138,23 @@ def summarise(verdicts):
 
     If verdicts differ, the number of those that are reproduced comes first.
     """
-    labels = {"reproduced": []}
+    if len(set(verdicts.values())) == 1:
+        return next(iter(verdicts.values()))
+    labels = {}
     for label, verdict in verdicts.items():
         labels.setdefault(verdict, []).append(label)
-    if len(set(verdicts.values())) == 1:
-        return verdict
-    n_reproduced = len(labels["reproduced"])
-    parts = [f"{verdict}: {', '.join(names)}" for verdict, names in labels.items() if names]
-    return f"{n_reproduced} of {len(verdicts)} {'; '.join(parts)}"
+    reproduced = labels.pop("reproduced", [])
+    first = f"{len(reproduced)} of {len(verdicts)} reproduced"
+    parts = [f"{first}: {', '.join(reproduced)}" if reproduced else first]
+    for verdict, names in labels.items():
+        parts.append(f"{verdict}: {', '.join(names)}")
+    return "; ".join(parts)
 
 
 def count_verdicts(table):
     """How many claims there are, how many are reproduced, and how many others in part."""
     verdicts = table["verdict"]
-    # "2 of 3 reproduced: ..." is in part, "0 of 3 open: ..." is not
+    # "2 of 3 reproduced: ..." is in part, "0 of 3 reproduced; ..." is not
     is_in_part = verdicts.str.match(r"[1-9]\d* of ")
     return len(verdicts), (verdicts == "reproduced").sum(), is_in_part.sum()
 

@@ -100,7 +100,7 @@ def test_a_published_interval_is_part_of_the_verdict(low, ours, verdict):
     [
         ({"a": "open", "b": "open"}, "open"),
         ({"a": "open", "b": "reproduced"}, "1 of 2 reproduced: b; open: a"),
-        ({"a": "open", "b": "not reproduced"}, "0 of 2 open: a; not reproduced: b"),
+        ({"a": "open", "b": "not reproduced"}, "0 of 2 reproduced; open: a; not reproduced: b"),
     ],
 )
 def test_verdicts_of_parts_are_counted(verdicts, summary):
