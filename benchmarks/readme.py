@@ -103,15 +103,15 @@ def of_maps():
 def of_claims():
     """Numbers in the sentences about the published claims."""
     ours = claims.measure()
-    verdicts = claims.claims_table()["verdict"]
-    n_reproduced = (verdicts == "reproduced").sum()
-    n_in_part = (verdicts.str.contains("(?<!not )reproduced: ") & verdicts.str.contains(";")).sum()
+    of_abstracts = claims.claims_tables()["Claims of the abstracts"]
+    n_claims, n_reproduced, n_in_part = claims.count_verdicts(of_abstracts)
     grn = dynamics.read_dynamics_records(SAVED / "grn_350")
     prior = dynamics.mean_scores(grn, "noise_5").loc["prior", "balanced_accuracy"]
     return [
-        f"Of {len(verdicts)} of their claims, {n_reproduced} are reproduced, and {n_in_part} in part",
+        f"Of {n_claims} claims of their abstracts, {n_reproduced} are reproduced, and {n_in_part} "
+        "in part",
         f"R² {ours['sbnn'].mean:.3f}, published {claims.published('sbnn'):.3f}",
-        f"by {format_interval(ours['pretraining'])}",
+        f"by {format_interval(ours['pretraining, all layers'])}",
         f"{ours['human bilstm'].mean:.3f}, published {claims.published('human bilstm'):.3f}",
         f"{ours['dash, 5 %'].mean:.3f}, published {claims.published('dash, 5 %'):.3f}",
         f"prior has {prior:.3f}",

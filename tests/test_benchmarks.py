@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 import selection_leak
 from pages import to_markdown
+from scipy import stats
 
 from sbnn import LeaveOneOutRidge
 from sbnn.data.preprocessing import select_genes
 from sbnn.dynamics.simulate import prior_table, simulate_network
+from sbnn.ephys_types import report as types
 from sbnn.evaluation.verdict import PairedDifference
 
 SCRIPTS = sorted(Path(accuracy.__file__).parent.glob("*.py"))
@@ -58,17 +60,77 @@ def test_selection_inside_the_fold_sees_no_test_cell(data):
     ("kind", "published", "ours", "verdict"),
     [
         ("score", 0.41, (0.40, 0.395, 0.405), "reproduced"),
+        ("score", 0.40, (0.45, 0.44, 0.46), "reproduced"),
         ("score", 0.45, (0.40, 0.30, 0.50), "open"),
         ("score", 0.45, (0.40, 0.39, 0.41), "not reproduced"),
+        ("error", 0.45, (0.40, 0.39, 0.41), "reproduced"),
+        ("error", 0.40, (0.45, 0.44, 0.46), "not reproduced"),
+        ("count", 2, (6, np.nan, np.nan), "reproduced"),
+        ("correlation", np.nan, (0.9, 0.7, 1.0), "not reproduced"),
         ("level", 0.00, (0.01, -0.01, 0.03), "reproduced"),
+        ("level", np.nan, (0.02, 0.01, 0.03), "not reproduced"),
         ("difference", 0.02, (0.10, 0.05, 0.15), "reproduced"),
         ("difference", 0.02, (0.01, -0.01, 0.03), "open"),
+        ("difference", 0.05, (0.01, -0.01, 0.03), "not reproduced"),
         ("difference", 0.02, (-0.01, -0.04, 0.03), "not reproduced"),
+        ("difference", np.nan, (0.01, -0.01, 0.03), "open"),
+        ("difference", np.nan, (-0.01, -0.03, 0.01), "not reproduced"),
     ],
 )
 def test_a_verdict_follows_from_the_numbers(kind, published, ours, verdict):
     comparison = pd.Series({"kind": kind, "published": published, "low": np.nan})
     assert claims.judge(comparison, PairedDifference(*ours)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("low", "ours", "verdict"),
+    [
+        (-0.01, (0.01, -0.01, 0.03), "shown in neither"),
+        (0.01, (0.01, -0.01, 0.03), "open"),
+        (-0.01, (0.03, 0.01, 0.05), "reproduced"),
+    ],
+)
+def test_a_published_interval_is_part_of_the_verdict(low, ours, verdict):
+    comparison = pd.Series({"kind": "difference", "published": 0.02, "low": low})
+    assert claims.judge(comparison, PairedDifference(*ours)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "summary"),
+    [
+        ({"a": "open", "b": "open"}, "open"),
+        ({"a": "open", "b": "reproduced"}, "1 of 2 reproduced: b; open: a"),
+        ({"a": "open", "b": "not reproduced"}, "0 of 2 reproduced; open: a; not reproduced: b"),
+    ],
+)
+def test_verdicts_of_parts_are_counted(verdicts, summary):
+    assert claims.summarise(verdicts) == summary
+    table = pd.DataFrame({"verdict": [summary, "reproduced"]})
+    assert claims.count_verdicts(table) == (2, 1, summary.startswith("1 of 2"))
+
+
+@pytest.mark.parametrize(
+    ("measure", "model", "without"),
+    [
+        ("mouse bilstm minus no attention", "bilstm", "bilstm_no_attention"),
+        ("mouse bilstm_smote minus no attention", "bilstm_smote", "bilstm_no_attention"),
+        ("mouse bilstm_arcface minus no attention", "bilstm_arcface", "bilstm_no_attention"),
+        ("joint", "joint", "bilstm_accuracy"),
+    ],
+)
+def test_published_intervals_of_types_follow_from_sds_over_ten_runs(measure, model, without):
+    scores = types.SCHWIDER_SCORES.set_index(["dataset", "model"])[["macro_f1", "macro_f1_sd"]]
+    dataset = "lee_human_shared" if measure == "joint" else "gouwens_ephys"
+    (mean, sd), (other, other_sd) = (scores.loc[dataset, name] for name in (model, without))
+    squares = np.array([sd, other_sd]) ** 2 / 10
+    n_counted = squares.sum() ** 2 / (squares**2 / 9).sum()  # Welch's degrees of freedom
+    half = stats.t.ppf(0.975, n_counted) * np.sqrt(squares.sum())
+    claim = pd.read_csv(claims.HERE / "claims.csv", index_col="measure").loc[measure]
+    interval = claim[["published", "low", "high"]].astype(float)
+    # the scores of the package have three digits
+    assert interval.to_list() == pytest.approx(
+        [mean - other, mean - other - half, mean - other + half], abs=2e-3
+    )
 
 
 def test_a_forest_finds_edges_that_the_prior_lacks():
