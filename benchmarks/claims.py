@@ -36,7 +36,7 @@ from sbnn.mechanism_shift import report as screens
 from sbnn.metrics import folds_counted, test_fraction
 from sbnn.results import load_folder, records_by_name
 from sbnn.study import report
-from sbnn.study.published import FOLDERS, published_curves
+from sbnn.study.published import FOLDERS, published_curves, published_differences
 
 HERE = Path(__file__).resolve().parent
 SAVED = HERE.parent / "saved_models"
@@ -52,12 +52,6 @@ DATA_TITLES = {
     "scala_ion_channels": "ion channels",
     "gouwens": "V1",
     "stoeckius": "cord blood",
-}
-#: Strategies whose difference a claim is about, minuend first.
-STRATEGY_PAIRS = {
-    "pretrained, all layers, minus straight": ("pretrained, all layers", "not pretrained"),
-    "pretrained, then frozen, minus straight": ("pretrained, then frozen", "not pretrained"),
-    "frozen first minus all layers": ("pretrained, then frozen", "pretrained, all layers"),
 }
 
 
@@ -408,27 +402,10 @@ def strategies_table():
 
 def published_strategies(dataset):
     """Differences between the published strategies at the last epoch, from the stored arrays."""
-    curves = published_curves(dataset)
-    is_last = curves["epoch"] == curves["epoch"].max()
-    ends = curves[is_last & (curves["group_lasso"] == report.LASSO)]
-    by_fold = ends.set_index(["n_components", "strategy", "fold"])["test_r2"]
-    rows = []
-    for width in by_fold.index.unique("n_components"):
-        for title, (minuend, subtrahend) in STRATEGY_PAIRS.items():
-            difference = subtract_strategies(by_fold[width], minuend, subtrahend)
-            if difference is not None:
-                rows.append([dataset, width, title, *difference])
+    differences = published_differences(published_curves(dataset))
+    rows = [[dataset, *place, *difference] for place, difference in differences.items()]
     columns = ["dataset", "n_components", "difference", "mean", "low", "high"]
     return pd.DataFrame(rows, columns=columns).round(6)
-
-
-def subtract_strategies(r2, minuend, subtrahend):
-    """Mean difference over folds with its interval, or None if the folds are others."""
-    a = r2[minuend].to_numpy()
-    b = r2[subtrahend].to_numpy()
-    if len(a) != len(b):
-        return None
-    return corrected_difference(a - b, 1 / (len(a) - 1))
 
 
 def main():

@@ -1,6 +1,6 @@
 """Executes the committed notebooks in place; their images are stored in few colors.
 
-.venv/bin/python benchmarks/notebooks.py [notebooks/02_cross_validate.ipynb ...]
+.venv/bin/python benchmarks/notebooks.py [notebooks/02_paper.ipynb ...]
 """
 
 import base64

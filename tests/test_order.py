@@ -73,9 +73,15 @@ BY_POSITION = {
     "Phoenix.targets",
     "cell_maps",
     "choose_folds",
+    "differences_from_published",
     "edges_table",
     "format_numbers",
+    "intervals_over_days",
     "later_fold",
+    "published_comparison",
+    "published_differences",
+    "published_training",
+    "r2_without_offsets",
     "repeated_donor_folds",
 }
 

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.datasets import find_file
+from sbnn.evaluation.verdict import PairedDifference, corrected_difference
+from sbnn.results import Record
 
 FOLDERS = {
     "scala": "scala_2020",
@@ -29,6 +31,12 @@ STRATEGIES: dict[str, tuple[str, tuple[float, ...]]] = {
     "pretrained, then frozen": ("pre_tr_and_freeze_unfreeze", LASSOS),
     "pretrained, all layers": ("pre_tr_and_straight_regr", (1e-1,)),
     "not pretrained": ("straight_regr", (1e-1,)),
+}
+#: Strategies that are compared, minuend first; `report.strategy_differences` has the same titles.
+STRATEGY_PAIRS = {
+    "pretrained, all layers, minus straight": ("pretrained, all layers", "not pretrained"),
+    "pretrained, then frozen, minus straight": ("pretrained, then frozen", "not pretrained"),
+    "frozen first minus all layers": ("pretrained, then frozen", "pretrained, all layers"),
 }
 # what pickled arrays are made of; calling these runs no code of the file
 ARRAY_PARTS = {
@@ -181,6 +189,74 @@ def published_counts(*, download: bool = True) -> pd.DataFrame:
     for width, ending in ENDINGS_OF_FITS.items():
         columns[width] = _read_arrays("scala", f"for_hist{ending}.pickle", download)
     return pd.DataFrame(columns)
+
+
+def published_differences(
+    curves: pd.DataFrame, group_lasso: float = 0.1
+) -> dict[tuple[int, str], PairedDifference]:
+    """Differences of test R2 between the published strategies at the last epoch, fold by fold.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        From `published_curves`.
+    group_lasso : float
+
+    Returns
+    -------
+    dict of tuple to PairedDifference
+        By units of the network and title; strategies with other folds are left out.
+    """
+    ends = _last_epoch(curves[curves["group_lasso"] == group_lasso])
+    by_fold = ends.set_index(["n_components", "strategy", "fold"])["test_r2"].sort_index()
+    differences = {}
+    for width in by_fold.index.unique("n_components"):
+        for title, (minuend, subtrahend) in STRATEGY_PAIRS.items():
+            a, b = by_fold[width, minuend].to_numpy(), by_fold[width, subtrahend].to_numpy()
+            if len(a) == len(b):
+                differences[width, title] = _over_ten_or_three_folds(a - b)
+    return differences
+
+
+def differences_from_published(
+    records: Mapping[str, Record], curves: pd.DataFrame
+) -> dict[tuple[int, str, float], PairedDifference]:
+    """Our test R2 minus that of the authors at the last epoch, fold by fold.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        Ours of the data set, scaled over all cells, see `sbnn.study.report.read_study_records`.
+    curves : DataFrame
+        From `published_curves`.
+
+    Returns
+    -------
+    dict of tuple to PairedDifference
+        By units of the network, strategy and group lasso.
+    """
+    ends = _last_epoch(curves)
+    differences = {}
+    by_network = ends.groupby(["n_components", "strategy", "group_lasso"])["test_r2"]
+    for (width, strategy, lasso), theirs in by_network:
+        folds = "_three_folds" if len(theirs) == 3 else ""
+        how = "at_once" if strategy == "pretrained, all layers" else "scaled_over_all_cells"
+        record = records[f"cv_published{folds}_{how}"]
+        is_pretrained = strategy != "not pretrained"
+        point = record.find(n_components=width, pretraining=is_pretrained, group_lasso=lasso)
+        by_fold = record.test_r2[:, point] - theirs.to_numpy()
+        differences[width, strategy, lasso] = _over_ten_or_three_folds(by_fold)
+    return differences
+
+
+def _last_epoch(curves):
+    return curves[curves["epoch"] == curves["epoch"].max()]
+
+
+def _over_ten_or_three_folds(values):
+    """Mean over folds that share their training cells, with its interval."""
+    test_fraction = 1 / (len(values) - 1)
+    return corrected_difference(values, test_fraction)
 
 
 def _read_epochs(dataset, file, n_components, lassos, *, download, **positions):

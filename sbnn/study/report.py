@@ -5,7 +5,7 @@ stored with its code (github.com/berenslab/sBNN): means over the folds, for data
 cells, at the end of a training stage, not at the epoch that is best on the test fold.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +14,14 @@ import pandas as pd
 
 from sbnn.evaluation import stability
 from sbnn.evaluation.scores import mean_sd
-from sbnn.evaluation.verdict import PairedDifference, corrected_difference, paired_difference
+from sbnn.evaluation.verdict import (
+    PairedDifference,
+    corrected_difference,
+    differences_from,
+    paired_difference,
+)
 from sbnn.metrics import test_fraction
+from sbnn.plotting.reading import choose_model
 from sbnn.results import STACKED, Record, load_folder
 
 N_GENES = 25  # kept by networks
@@ -47,6 +53,20 @@ MAIN: dict[str, tuple[str, dict]] = {
     "sRRR, full rank": ("srrr", {}),
     "ridge, all genes": ("ridge", {}),
     "distilled + ridge, all genes": ("stacked", {}),
+}
+#: Words for `RESULT_KEYS` and their values in the names of a table.
+SIZE_WORDS = {"n_components": "d = {}", "rank": "rank {}", "n_genes": "{} genes"}
+SETTING_WORDS = {
+    "group_lasso": "lasso {}",
+    "pretraining": "{}",
+    "frozen_layers": "{}",
+    "folds": "{} folds",
+    "stage": "{}",
+}
+VALUE_WORDS = {
+    "pretraining": {"True": "pretrained", "False": "not pretrained"},
+    "frozen_layers": {"0": "none frozen"},
+    "stage": {LAST: ""},
 }
 APART = {
     "mouse": "whole mice held out, ten folds",
@@ -278,6 +298,65 @@ def study_accuracy_table(records: Mapping[str, Record]) -> pd.DataFrame:
     settings = settings.convert_dtypes().astype("string").fillna("")
     numbers = table.drop(columns=settings.columns)
     return numbers.set_index(pd.MultiIndex.from_frame(settings))
+
+
+def beside_published(records: Mapping[str, Record]) -> pd.DataFrame:
+    """The fits of `study_accuracy_table` that have a published R2, or all if none is published.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        Of a data set, see `read_study_records`.
+
+    Returns
+    -------
+    DataFrame
+        The index has the model and its setting in words.
+    """
+    table = study_accuracy_table(records)
+    if "published" in table:
+        table = table.dropna(subset=["published"])
+    settings = table.index.to_frame(index=False).replace(VALUE_WORDS)
+    rows = []
+    for words in settings.to_dict("records"):
+        model = _join_words(words, {"model": "{}", **SIZE_WORDS})
+        rows.append((model, _join_words(words, SETTING_WORDS)))
+    shown = [name for name in ("R2", "published", "minus published", "SE") if name in table]
+    index = pd.MultiIndex.from_tuples(rows, names=["model", "setting"])
+    return table[shown].set_axis(index).rename(columns={"R2": "R²"})
+
+
+def _join_words(values, formats):
+    """Values that are there, each in its words."""
+    return ", ".join(
+        text.format(values[name]) for name, text in formats.items() if values.get(name)
+    )
+
+
+def comparison_table(
+    models: Mapping[str, Record | tuple[Record, dict]], references: Sequence[str]
+) -> pd.DataFrame:
+    """Number of genes, test R2 and its differences from some of the models, a row for each model.
+
+    Parameters
+    ----------
+    models, references
+        As in `sbnn.plotting.accuracy_comparison`.
+
+    Returns
+    -------
+    DataFrame
+        A difference is None with fewer than three folds, or for a model with other folds.
+    """
+    chosen = {name: choose_model(model, N_GENES) for name, model in models.items()}
+    columns = {
+        "genes": [record.n_genes(point) for record, point in chosen.values()],
+        "test R²": [mean_sd(record.test_r2[:, point]) for record, point in chosen.values()],
+    }
+    for reference in references:
+        differences = differences_from(chosen[reference], [*chosen.values()])
+        columns[f"minus {reference}"] = [found and str(found) for found in differences]
+    return pd.DataFrame(columns, index=pd.Index([*chosen]))
 
 
 def _list_fits(record):

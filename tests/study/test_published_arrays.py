@@ -15,6 +15,7 @@ from sbnn.results import load
 from sbnn.study import report
 from sbnn.study.published import (
     FOLDERS,
+    differences_from_published,
     published_counts,
     published_curves,
     published_outputs,
@@ -56,6 +57,19 @@ def test_differences_of_strategies_are_those_of_the_arrays(dataset):
     expected = claims.published_strategies(dataset)
     of_dataset = saved[saved["dataset"] == dataset].reset_index(drop=True)
     pd.testing.assert_frame_equal(of_dataset, expected, rtol=0, atol=1e-5)
+
+
+def test_ours_are_compared_with_the_same_folds_of_the_authors(real_file):
+    real_file("scala_2020/Bottleneck_r2_straight_regr_lasso.pickle")
+    records = report.read_study_records(ROOT / "saved_models" / "scala")
+    curves = published_curves("scala")
+    differences = differences_from_published(records, curves)
+    assert len(differences) == 12
+    table = report.study_accuracy_table(records)["minus published"].dropna().round(3)
+    for difference in differences.values():
+        assert np.abs(table - difference.mean).min() < 0.0011
+    weakest = differences[2, "pretrained, then frozen", 1e-4]
+    assert str(weakest) == "-0.035 [-0.076, +0.006]"
 
 
 def test_paths_pass_through_the_means_of_the_paper(dataset, printed):

@@ -132,6 +132,26 @@ def test_the_page_of_the_paper_shows_the_table(m1_accuracy):
         assert re.search(row, page), row
 
 
+def test_fits_are_named_beside_their_published_result(m1, m1_accuracy):
+    table = report.beside_published(m1)
+    expected = m1_accuracy.dropna(subset=["published"])
+    assert table.index.is_unique
+    np.testing.assert_array_equal(table["published"], expected["published"])
+    row = table.loc[("published, d = 2, 25 genes", "lasso 0.1, pretrained, none frozen, 10 folds")]
+    assert row["R²"] == m1["cv_published_at_once"].test_r2[:, 0].mean()
+
+
+def test_a_comparison_has_the_differences_of_its_references(m1):
+    ridge, published = m1["cv_ridge"], m1["cv_published"]
+    params = {"n_components": 2, **report.STANDARD}
+    models = {"network": (published, params), "ridge": ridge}
+    table = report.comparison_table(models, references=["ridge"])
+    points = (published.find(**params), 0)
+    difference = report.paired_difference(published, ridge, metric="test_r2", points=points)
+    assert table.loc["network", "minus ridge"] == str(difference)
+    assert table["genes"].to_dict() == {"network": 25, "ridge": 1000}
+
+
 @pytest.fixture
 def overview(ridge, tmp_path):
     """Overview of a folder with ridge in place of the distilled network, and a quick run of it."""
