@@ -81,7 +81,8 @@ def setup(app):
     """Document our methods of classes, not inherited ones; write formulas as MathML.
 
     The log of what was tried is no page: links to it become downloads, as those to scripts are.
-    Links of pictures to themselves open the picture. Numbers in tables stay on one line.
+    Links of pictures to themselves open the picture. Numbers in tables stay on one line. Links to
+    sections of a notebook, which Jupyter names by their words, take the form that GitHub has.
     Examples of `sbnn.plotting` run from the root of the checkout, where ``make docs`` is called.
     """
 
@@ -91,6 +92,13 @@ def setup(app):
 
     def without_logs(app, page, source):
         source[0] = re.sub(r"\]\(([\w./]*\btries\.md)[^)]*\)", r"](path:\1)", source[0])
+
+    def with_own_anchors(app, page, source):
+        def slug(link):
+            return re.sub(r"[^\w()#\]-]", "", link[0].lower())
+
+        if page.startswith("notebooks/"):
+            source[0] = re.sub(r"\]\(#[^)]*\)", slug, source[0])
 
     def with_drawn_figure(app, what, name, obj, options, lines):
         is_drawn = what == "function" and inspect.signature(obj).return_annotation == "Figure"
@@ -114,6 +122,7 @@ def setup(app):
     app.connect("autodoc-skip-member", is_of_others)
     app.connect("autodoc-process-docstring", with_drawn_figure)
     app.connect("source-read", without_logs)
+    app.connect("source-read", with_own_anchors)
     in_line, block = ((formula(display), None) for display in ("inline", "block"))
     app.add_html_math_renderer("mathml", in_line, block)
 

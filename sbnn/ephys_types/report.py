@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+from sklearn.metrics import f1_score
 
-from sbnn.ephys_types.classification import calibration_error
+from sbnn.ephys_types.classification import calibration_error, test_cells
 from sbnn.evaluation.scores import mean_sd
-from sbnn.evaluation.verdict import paired_difference
+from sbnn.evaluation.verdict import PairedDifference, paired_difference
 from sbnn.results import Record, load_folder, records_by_name
 
 #: Label and kind, which determines the colour, of each model.
@@ -136,6 +138,121 @@ def published_table(records: Mapping[str, Record], kind: str = "types") -> pd.Da
     by_donors = classifier_table(records, kind, reference=None)
     by_donors = by_donors.reindex(columns=["macro-F1", "SD", "accuracy"])
     return as_published.join(by_donors, rsuffix=", donors kept together")
+
+
+def published_comparison(records: Mapping[str, Record], kind: str = "types") -> pd.DataFrame:
+    """`published_table` to be read: means with their SDs, and macro-F1 minus that by donors."""
+    scores = published_table(records, kind)
+    of_donors = scores["macro-F1, donors kept together"]
+    return pd.DataFrame(
+        {
+            "published macro-F1": _with_sd(scores, "published macro-F1", "published SD"),
+            "macro-F1": _with_sd(scores, "macro-F1", "SD"),
+            "published accuracy": scores["published accuracy"],
+            "accuracy": scores["accuracy"],
+            of_donors.name: of_donors,
+            "minus donors": scores["macro-F1"] - of_donors,
+        }
+    )
+
+
+def _with_sd(scores, mean, sd):
+    """Two columns as texts; a dash where there is no mean."""
+    means = scores[mean].map("{:.3f}".format, na_action="ignore")
+    sds = scores[sd].map(" ± {:.3f}".format, na_action="ignore").fillna("")
+    return (means + sds).fillna("–")
+
+
+def transfer_table(records: Mapping[str, Record], kind: str) -> pd.DataFrame:
+    """Scores with and without mouse cells, and the gain over the published network without them.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+    kind : {"transfer_donors", "transfer_stratified"}
+
+    Returns
+    -------
+    DataFrame
+        The gain in macro-F1 is a text with its 95 % interval, and a dash for the network itself.
+    """
+    scores = classifier_table(records, kind, TRANSFER_REFERENCE)
+    reference = CLASSIFIER_LABELS[TRANSFER_REFERENCE]
+    gains = {}
+    for label, row in scores.iterrows():
+        gain = PairedDifference(row[f"minus {reference}"], row["low"], row["high"])
+        gains[label] = "–" if label == reference else str(gain)
+    table = scores[["macro-F1", "accuracy"]].copy()
+    table["gain over the published baseline [95 % interval]"] = pd.Series(gains)
+    published = scores.reindex(columns=["published macro-F1", "published SD"]).astype(float)
+    table["published macro-F1"] = _with_sd(published, *published)
+    return table
+
+
+def paired_table(
+    records: Mapping[str, Record], pairs: Iterable[tuple[str, str, str]]
+) -> pd.DataFrame:
+    """Mean differences of models on the same folds, with their 95 % intervals.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        Cross-validations by model, as from `records_of_kind`.
+    pairs : iterable of (str, str, str)
+        Two models and a score, such as ``macro_f1``; pairs without records are left out.
+
+    Returns
+    -------
+    DataFrame
+        ``difference``, ``low`` and ``high`` of each pair and score.
+    """
+    rows = {}
+    for first, second, metric in pairs:
+        if records.keys() >= {first, second}:
+            pair = f"{CLASSIFIER_LABELS[first]} - {CLASSIFIER_LABELS[second]}"
+            rows[pair, metric] = paired_difference(records[first], records[second], metric)
+    index = pd.MultiIndex.from_tuples(rows, names=["models", "score"])
+    return pd.DataFrame(rows.values(), index, columns=["difference", "low", "high"])
+
+
+def scores_within(record: Record, groups: ArrayLike) -> pd.DataFrame:
+    """Scores within each group of cells, the largest first; means over the repeats.
+
+    Parameters
+    ----------
+    record : Record
+        Cross-validation of a model.
+    groups : array-like
+        Of all cells.
+
+    Returns
+    -------
+    DataFrame
+        ``cells``, ``macro_f1`` over the types in the group, and ``accuracy``.
+    """
+    tested = test_cells(record)
+    tested["group"] = np.asarray(groups, str)[tested["cell"]]
+    rows = []
+    for (group, _), cells in tested.groupby(["group", "repeat"]):
+        true, predicted = cells["true"], cells["predicted"]
+        f1 = f1_score(true, predicted, labels=np.unique(true), average="macro")
+        row = {"group": group, "cells": len(cells), "macro_f1": f1}
+        rows.append(row | {"accuracy": (true == predicted).mean()})
+    means = pd.DataFrame(rows).groupby("group").mean()
+    return means.astype({"cells": int}).sort_values("cells", ascending=False)
+
+
+def attention_table(record: Record) -> pd.DataFrame:
+    """Mean weight of each family (columns) over the test cells of each type."""
+    means = np.nanmean(record.attention[:, 0], axis=0)
+    return pd.DataFrame(means, record.classes, record.family_names)
+
+
+def attention_agreement(record: Record) -> np.ndarray:
+    """Correlations of the attention of each two runs, over types and families."""
+    of_folds = pd.DataFrame(record.attention.reshape(len(record.folds), -1))
+    correlations = of_folds.groupby(record.repeats).mean().T.corr().to_numpy()
+    return correlations[np.triu_indices(len(correlations), 1)]
 
 
 def types_overview(saved_models: str | PathLike[str]) -> dict[str, pd.DataFrame]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 
@@ -225,6 +225,35 @@ def new_perturbations_table(records: dict[str, Record]) -> pd.DataFrame:
     after = by_seed["iwelbo"].xs("after", level="step").unstack("method")
     columns["IWELBO after: SVAE+ minus it"] = subtract_methods(after, "svae+").drop("svae+")
     return label_rows(columns, NEW_METHODS).fillna("")
+
+
+def new_targets_table(bounds: pd.DataFrame, folds: Sequence[str]) -> pd.DataFrame:
+    """IWELBO of targets that are held out in folds, and how far each method is ahead of rivals.
+
+    Parameters
+    ----------
+    bounds : DataFrame
+        A row for each target, with its ``method``, ``step`` (see `NEW_STEPS`), ``IWELBO``, and
+        the targets that are held out ``together``.
+    folds : sequence of str
+        Values of ``together``; each target is in one.
+
+    Returns
+    -------
+    DataFrame
+        Means over the folds; after the shifts are learned, minus the mean shares and minus the VAE,
+        with corrected 95 % intervals over the folds, as texts.
+    """
+    of_folds = bounds[bounds["together"].isin(folds)]
+    by_fold = of_folds.groupby(["together", "method", "step"])["IWELBO"].mean()
+    table = by_fold.groupby(["method", "step"]).mean().unstack("step")[[*NEW_STEPS]]
+    after = by_fold.xs("after", level="step").unstack("together")
+    test_fraction = 1 / (len(folds) - 1)  # test cells for each training cell
+    for rival in (NEW_METHODS["means"], NEW_METHODS["vae"]):
+        ahead = (after - after.loc[rival]).drop(rival)
+        intervals = [corrected_difference(row, test_fraction) for row in ahead.to_numpy()]
+        table[f"after, minus {rival}"] = pd.Series(map(str, intervals), ahead.index)
+    return table
 
 
 def edges_table(graph: pd.DataFrame) -> pd.DataFrame:

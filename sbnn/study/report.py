@@ -5,7 +5,7 @@ stored with its code (github.com/berenslab/sBNN): means over the folds, for data
 cells, at the end of a training stage, not at the epoch that is best on the test fold.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -78,6 +78,8 @@ APART_MODELS = [
     "ridge, all genes",
     "distilled + ridge, all genes",
 ]
+# genes that a published network of 2 or 64 units shares with sRRR of rank 2, mean of ten runs
+SHARED_WITH_SRRR: dict[int | str, float] = {2: 9.8, 64: 8.2}
 # numbers of genes of sRRR if none were published
 SRRR_GENES = (25, 33, 83)
 #: Experiments with other genes or noise, or with preselected genes alone.
@@ -407,6 +409,42 @@ def output_r2_table(main: Mapping[str, tuple[Record, int]]) -> pd.DataFrame:
         columns[title] = record.test_feature_r2[:, point].mean(axis=0)
     table = pd.DataFrame(columns, index=pd.Index(record.feature_names, name="output"))
     return table.sort_values(table.columns[0], ascending=False)
+
+
+def kept_counts_table(
+    published: pd.DataFrame, runs: Mapping[int, Record], genes_of_srrr: Collection[str]
+) -> pd.DataFrame:
+    """How often ten networks of mouse M1 keep a gene, and what two of them share.
+
+    Parameters
+    ----------
+    published : DataFrame
+        From `sbnn.study.published.published_counts`.
+    runs : dict of int to Record
+        Our fits to all cells with ten seeds, by units of the network.
+    genes_of_srrr : collection of str
+        Genes of sparse reduced-rank regression of rank 2.
+
+    Returns
+    -------
+    DataFrame
+        Number of genes that k of ten networks keep, for each k from 1 to 10; below, the genes that
+        two networks share, and those that a network shares with the linear model, on average.
+    """
+    counts = published.copy()
+    shared = dict(SHARED_WITH_SRRR)
+    for width, record in runs.items():
+        kept = record.selected[0]  # (10, n_genes)
+        times = kept.sum(axis=0)
+        is_linear = np.isin(record.gene_names, [*genes_of_srrr])
+        title = f"{width}, ours"
+        counts[title] = [(times == k).sum() for k in counts.index]
+        shared[title] = kept[:, is_linear].sum(axis=1).mean()
+    k = counts.index.to_numpy()
+    pairs_of_networks = counts.mul(k * (k - 1), axis=0).sum() / (10 * 9)
+    counts.loc["genes that two runs share"] = pairs_of_networks.round(1)
+    counts.loc["genes that a run shares with sRRR, rank 2"] = shared
+    return counts.rename_axis("genes kept k of ten times")
 
 
 def effects_table(table: pd.DataFrame, record: Record, point: int) -> pd.DataFrame:

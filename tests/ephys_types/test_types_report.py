@@ -8,6 +8,7 @@ from pytest import approx
 
 from sbnn.ephys_types import report
 from sbnn.ephys_types.classification import calibration_error
+from sbnn.evaluation.verdict import paired_difference
 from sbnn.results import Record
 
 # Five cells with the probabilities of three classes
@@ -139,6 +140,61 @@ def test_differences_to_the_reference_have_an_interval(table):
 def test_the_reference_has_no_difference(table):
     is_missing = table.loc["LightGBM"].isna()
     assert is_missing.tolist() == [False] * 7 + [True] * 6
+
+
+def test_pairs_have_their_paired_difference(bilstm, lightgbm):
+    records = {"bilstm": bilstm, "lightgbm": lightgbm}
+    pairs = [("bilstm", "lightgbm", "macro_f1"), ("bilstm", "logistic", "macro_f1")]
+    table = report.paired_table(records, pairs)
+    expected = paired_difference(bilstm, lightgbm, "macro_f1")
+    assert table.index.tolist() == [("BiLSTM + attention - LightGBM", "macro_f1")]
+    assert tuple(table.iloc[0]) == expected
+    assert report.paired_table({}, pairs).empty
+
+
+def test_the_gain_is_over_the_published_network(bilstm, lightgbm):
+    records = {"transfer_donors_bilstm_accuracy": lightgbm, "transfer_donors_joint": bilstm}
+    table = report.transfer_table(records, "transfer_donors")
+    gain = table["gain over the published baseline [95 % interval]"]
+    assert gain["BiLSTM + attention, stopped on accuracy"] == "–"
+    assert gain["BiLSTM + attention, joint"] == str(paired_difference(bilstm, lightgbm, "macro_f1"))
+    assert (table["published macro-F1"] == "–").all()
+
+
+def test_splits_as_published_are_compared_with_folds_of_donors(bilstm, lightgbm):
+    records = {"types_stratified_bilstm": bilstm, "types_bilstm": lightgbm}
+    row = report.published_comparison(records).loc["BiLSTM + attention"]
+    assert row["published macro-F1"] == "0.669 ± 0.014"
+    assert row["macro-F1"] == "0.650 ± 0.129"
+    assert row["minus donors"] == approx(0.65 - 0.525)
+
+
+def test_scores_within_groups_are_of_their_cells(bilstm):
+    """Cell 1 is predicted right and cell 0 wrong, each once in both repeats."""
+    table = report.scores_within(bilstm, ["x", "y", "z", "z", "z"])
+    assert table["cells"].to_dict() == {"z": 3, "x": 1, "y": 1}
+    assert table["accuracy"].to_dict() == {"z": 1, "x": 0, "y": 1}
+    assert table.loc["z", "macro_f1"] == 1
+
+
+def test_attention_of_two_runs_is_correlated():
+    """Runs 0 and 1 of two folds have the opposite mean attention."""
+    attention = np.array([[[1.0, 0.0]], [[3.0, 0.0]], [[0.0, 1.0]], [[0.0, 5.0]]])[:, None]
+    record = Record(
+        experiment="classification",
+        dataset="d",
+        sha256="s",
+        params=[{}],
+        folds=[([0], [1])] * 4,
+        values={
+            "attention": attention,
+            "repeats": np.array([0, 0, 1, 1]),
+            "classes": ["a"],
+            "family_names": ["f", "g"],
+        },
+    )
+    assert report.attention_agreement(record) == approx([-1])
+    assert report.attention_table(record).loc["a"].to_dict() == {"f": 1, "g": 1.5}
 
 
 def test_importance_is_the_mean_over_folds(families):

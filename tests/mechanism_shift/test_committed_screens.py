@@ -162,3 +162,18 @@ def test_bounds_of_new_perturbations_are_paired_by_screen():
     table = report.new_perturbations_table(records)
     assert table["IWELBO after"].to_dict() == {"VAE": "-8.00", "SVAE+": "-5.00"}
     assert table.loc["VAE", "IWELBO after: SVAE+ minus it"] == "+3.000 [+3.000, +3.000]"
+
+
+def test_held_out_targets_are_compared_over_folds():
+    """Each method gains the same in every fold, so the intervals have no width."""
+    gains = {"mean shares": 0.0, "VAE": 1.0, "SVAE+": 3.0}
+    steps = {"before": 0.0, "after": 1.0, "after, all cells": 2.0}
+    rows = []
+    for (fold, level), method, step in product(enumerate("abcde"), gains, steps):
+        bound = 10.0 * fold + gains[method] * steps[step]
+        rows.append({"together": level, "method": method, "step": step, "IWELBO": bound})
+    rows.append(rows[0] | {"together": "the pathway", "IWELBO": 1e6})
+    table = report.new_targets_table(pd.DataFrame(rows), list("abcde"))
+    assert table.loc["SVAE+", [*steps]].tolist() == [20, 23, 26]
+    assert table.loc["SVAE+", "after, minus VAE"] == "+2.000 [+2.000, +2.000]"
+    assert table.loc["SVAE+", "after, minus mean shares"] == "+3.000 [+3.000, +3.000]"

@@ -35,6 +35,16 @@ def test_every_decimal_in_the_text_is_printed_above_it(path):
         assert [number for number in quoted if number not in above] == []
 
 
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_links_within_a_notebook_lead_to_its_sections(path):
+    """Jupyter names a section by the words of its heading."""
+    text = "\n".join(
+        "".join(cell["source"]) for cell in cells_of(path) if cell["cell_type"] == "markdown"
+    )
+    sections = {heading.replace(" ", "-") for heading in re.findall(r"^#+ (.*)", text, re.M)}
+    assert set(re.findall(r"\]\(#(.*?)\)", text)) <= sections
+
+
 def test_every_decimal_of_the_tutorial_is_printed_by_the_notebook_of_the_same_tables():
     cells = cells_of(NOTEBOOKS / "08_own_data.ipynb")
     printed = "".join(printed_by(cell) for cell in cells if cell["cell_type"] == "code")

@@ -243,3 +243,17 @@ def test_the_genes_of_ridge_are_counted(preselected):
 def test_known_genes_are_listed_for_both_networks(simulated):
     table = report.study_tables(simulated)["Known genes found, by noise"]
     assert set(table.index.unique("model")) == {"distilled", "published"}
+
+
+def test_kept_genes_of_runs_stand_beside_the_published_ones():
+    """Two genes are kept by all ten runs, one by five, and the linear model has one of each."""
+    record = ridge_record()
+    record.values["selected"] = np.array([[[1, 1, k % 2, 0] for k in range(10)]], bool)
+    record.values["gene_names"] = np.array(list("abcd"))
+    published = pd.DataFrame({2: [0] * 9 + [3]}, index=range(1, 11))
+    table = report.kept_counts_table(published, {2: record}, {"a", "c"})
+    ours = table["2, ours"]
+    assert ours[[1, 5, 10]].tolist() == [0, 1, 2]
+    assert ours["genes that two runs share"] == pytest.approx(2.2)  # 2 + 5 * 4 / 90
+    assert ours["genes that a run shares with sRRR, rank 2"] == 1.5
+    assert table[2].tolist()[-2:] == [3, 9.8]
