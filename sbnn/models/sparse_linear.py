@@ -157,8 +157,9 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
             counted += self._alternations_in_the_time_of(encoder)
             if counted >= self.max_iter:
                 warn(
-                    f"alpha={self.alpha:.4g}: no convergence in {self.n_iter_} alternations, as many"
-                    f" as max_iter={self.max_iter} allows; raise alpha, or z-score genes and outputs",
+                    f"alpha={self.alpha:.4g}: no convergence in {self.n_iter_} alternations, as"
+                    f" many as max_iter={self.max_iter} allows; raise alpha, or z-score genes and"
+                    " outputs",
                     ConvergenceWarning,
                 )
                 break
