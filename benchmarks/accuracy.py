@@ -33,6 +33,7 @@ from peers import (
     MeanWithRidge,
     Persist,
     SelectThenRegress,
+    SparsePLS,
     SparseReducedRankPath,
     StackedWithRidge,
     StochasticGates,
@@ -40,10 +41,12 @@ from peers import (
 )
 from sklearn.base import clone
 from sklearn.cross_decomposition import PLSRegression
+from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 
 from sbnn import (
@@ -166,6 +169,12 @@ PLS = GridSearchCV(
     {"n_components": [1, 2, 3, 5, 8, 12, 20]},
     scoring="neg_mean_squared_error",
 )
+# as scLinear predicts proteins, with the number of components chosen in the same way
+SVD_RIDGE = GridSearchCV(
+    make_pipeline(TruncatedSVD(random_state=SEED), LeaveOneOutRidge()),
+    {"truncatedsvd__n_components": [10, 30, 100, 200]},
+    scoring="neg_mean_squared_error",
+)
 ONCE, NOWHERE = {"elsewhere": (AT,)}, {"elsewhere": ()}
 
 # by the name of their rows
@@ -189,6 +198,7 @@ MODELS = {
         of_m1=(AT,),
         **ONCE,
     ),
+    "sparse_pls": Model("sparse PLS, two components", SparsePLS(), of_m1=(AT,), **ONCE),
     "lasso_ridge": selected("MultiTaskLasso + ridge", GroupLasso(), RIDGE),
     "lasso_kernel": selected("MultiTaskLasso + kernel ridge", GroupLasso(), KERNEL, **NOWHERE),
     "glmnet_ridge": selected("glmnet, each output + ridge", GlmnetPath(), RIDGE),
@@ -213,6 +223,7 @@ MODELS = {
     "coupled_2": everywhere("coupled autoencoders, d=2, all genes", CoupledAutoencoder(2)),
     "coupled_16": everywhere("coupled autoencoders, d=16, all genes", CoupledAutoencoder(16)),
     "pls": everywhere("PLS, all genes", PLS),
+    "svd_ridge": everywhere("SVD + ridge, all genes", SVD_RIDGE),
     "kernel": everywhere("RBF kernel ridge, all genes", WIDE_KERNEL),
     "ridge": everywhere("ridge, all genes", RIDGE),
 }

@@ -1,5 +1,6 @@
 """Runs the code of a notebook in the process of a test, where it can be watched and patched."""
 
+import ast
 import contextlib
 import json
 from pathlib import Path
@@ -12,14 +13,55 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 def run_cells(name, **parameters):
     """Execute the code cells of a notebook with these parameters; its variables."""
+    return execute(code_cells(NOTEBOOKS / f"{name}.ipynb"), parameters)
+
+
+def run_proof(text, **parameters):
+    """Execute the cell with this text, and only those before it that it needs; its variables."""
+    of_notebooks = map(code_cells, NOTEBOOKS.glob("0*.ipynb"))
+    [cells] = [cells for cells in of_notebooks if any(text in code for code, _ in cells)]
+    while text not in cells[-1][0]:
+        cells.pop()
+    needed, chosen = set(), []
+    for code, tags in reversed(cells):
+        defined, used = names_in(code)
+        if not chosen or defined & needed or "parameters" in tags:
+            chosen.insert(0, (code, tags))
+            needed = (needed - defined) | (used - defined)
+    return execute(chosen, parameters)
+
+
+def code_cells(path):
+    """Code of the cells of a notebook without lines of IPython, and their tags."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    of_code = []
+    for cell in (cell for cell in cells if cell["cell_type"] == "code"):
+        code = "".join(line for line in cell["source"] if not line.startswith("%"))
+        of_code.append((code, cell["metadata"].get("tags", ())))
+    return of_code
+
+
+def names_in(code):
+    """Names that a piece of code defines, and those that it uses."""
+    defined, used = set(), set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else defined).add(node.id)
+        elif isinstance(node, ast.alias):
+            defined.add(node.asname or node.name.partition(".")[0])
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            defined.add(node.name)
+    return defined, used
+
+
+def execute(cells, parameters):
+    """Execute pieces of code, with parameters in place of those of the cell with this tag."""
     variables = {"display": display}  # as in IPython
-    cells = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
     # a notebook sets the style of figures for itself alone
     with contextlib.chdir(NOTEBOOKS), plt.ioff(), plt.rc_context():
-        for cell in (cell for cell in cells if cell["cell_type"] == "code"):
-            code = "".join(line for line in cell["source"] if not line.startswith("%"))
-            exec(compile(code, f"{name}.ipynb", "exec"), variables)
-            if "parameters" in cell["metadata"].get("tags", ()):
+        for code, tags in cells:
+            exec(compile(code, "notebook", "exec"), variables)
+            if "parameters" in tags:
                 variables.update(parameters)
     plt.close("all")
     return variables

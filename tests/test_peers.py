@@ -7,9 +7,10 @@ import accuracy
 import numpy as np
 import pandas as pd
 import pytest
-from peers import CoupledAutoencoder, Persist, SumKernelRidge
+from peers import CoupledAutoencoder, Persist, SparsePLS, SumKernelRidge
 from scipy.stats import zscore
 from sklearn.base import clone
+from sklearn.cross_decomposition import PLSRegression
 from sklearn.metrics import r2_score
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.svm import SVR
@@ -20,7 +21,7 @@ from sbnn import LeaveOneOutRidge, cross_validate
 SELECTED = [
     name
     for name in accuracy.MODELS
-    if name.startswith(("greedy", "lasso_", "glmnet", "srrr"))  # not "lassonet"
+    if name.startswith(("greedy", "lasso_", "glmnet", "srrr", "sparse"))  # not "lassonet"
 ]
 
 
@@ -108,6 +109,13 @@ def test_the_sum_kernel_predicts_left_out_cells_as_refits_do(X, Y):
     centred = Y - Y.mean(axis=0)
     expected = Y.mean(axis=0) + K[0, others] @ np.linalg.solve(inner, centred[others])
     np.testing.assert_allclose(kernel.left_out_predictions_[0], expected)
+
+
+def test_sparse_pls_with_all_genes_is_pls(X, Y):
+    sparse = SparsePLS(n_genes=X.shape[1], share=1).fit(X, Y)
+    np.testing.assert_allclose(
+        sparse.predict(X), PLSRegression(2, scale=False, tol=1e-12).fit(X, Y).predict(X), atol=1e-6
+    )
 
 
 def test_persist_finds_the_genes_that_decide():

@@ -20,8 +20,9 @@ from sbnn.errors import check_among
 _HERE = Path(__file__).resolve().parent
 #: Where a checkout of the repository has its files.
 DATA_FOLDER = _HERE.parents[1] / "data"
-#: Name -> system, about, reader (a function in `sbnn` of the paths of `files`), files, options
-#: of the reader (JSON), the file that replaces the first one if that is not available (`instead`),
+#: Name -> system, about (with the names of the next three columns), rows, columns and outputs as
+#: published, reader (a function in `sbnn` of the paths of `files`), files, options of the reader
+#: (JSON), the file that replaces the first one if that is not available (`instead`),
 #: and source. Of each system, the first data set is the default and the last one is simulated.
 DATASETS = pd.read_csv(_HERE / "datasets.csv", index_col="name", keep_default_na=False)
 #: Name -> folder, sha256 (empty if unknown), url (empty if there is none) and source (page to
@@ -107,6 +108,17 @@ def list_files(name: str) -> list[str]:
     return files
 
 
+def describe(name: str, adata: AnnData | None = None) -> str:
+    """What a data set is, with the size of the data that were read, or else as published."""
+    dataset = DATASETS.loc[name]
+    size = dict(dataset[["rows", "columns", "outputs"]])
+    if adata is not None:
+        size |= {"rows": adata.n_obs, "columns": adata.n_vars}
+        if "outputs" in adata.obsm:
+            size["outputs"] = adata.obsm["outputs"].shape[1]
+    return dataset.about.format(**size)
+
+
 def load_dataset(
     name: str, *, download: bool = True, verbose: bool = True, **options: object
 ) -> AnnData:
@@ -177,7 +189,7 @@ def load_dataset(
     else:
         data = read(**arguments)
     if verbose:
-        print(f"{name}: {dataset.about}\n  source: {data.uns['sbnn']['source']}")
+        print(f"{name}: {describe(name, data)}\n  source: {data.uns['sbnn']['source']}")
         for path in paths:
             if not FILES.sha256[path.name]:
                 print(
@@ -235,4 +247,4 @@ def list_datasets() -> pd.DataFrame:
     for name in DATASETS.index:
         paths = [local_file(file) for file in list_files(name)]
         states.append("here" if all(paths) else "missing")
-    return DATASETS[["system"]].assign(state=states, about=DATASETS["about"])
+    return DATASETS[["system"]].assign(state=states, about=[*map(describe, DATASETS.index)])

@@ -21,6 +21,8 @@ from sbnn.models.linear import (
 # weight of the previous decoder in the V-step, relative to the data, for latent variables that have
 # no genes yet
 INERTIA = 1e-8
+# single weights in the time of one alternation; it grows by the square of their number
+WEIGHTS_OF_AN_ALTERNATION = 100
 
 
 class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
@@ -44,7 +46,8 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
     penalty : {"group", "element"}
         Whether whole rows of W become zero, or single entries.
     max_iter : int
-        Maximum number of alternations between W and V.
+        Maximum number of alternations between W and V. With the penalty on entries, one that keeps
+        more than 100 of them counts as several, by the square of their number, as it takes longer.
     tol : float
         Change of the decoder (root mean square over its columns) at which the alternation stops.
 
@@ -130,8 +133,9 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
         decoder = directions[:rank].T
         encoder = np.zeros((X.shape[1], rank))
         minimise = row_elastic_net if self.penalty == "group" else entry_elastic_net
-        for iteration in range(self.max_iter):
-            self.n_iter_ = iteration + 1
+        self.n_iter_, counted = 0, 0.0
+        while True:
+            self.n_iter_ += 1
             # W-step: an elastic net on the targets of the latent variables, (n, rank)
             encoder = minimise(
                 X,
@@ -150,13 +154,23 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
             change = np.linalg.norm(decoder - previous)
             if change <= self.tol * np.sqrt(rank) or not encoder.any():
                 break
-        else:
-            warn(
-                f"alpha={self.alpha:.4g}: no convergence in max_iter={self.max_iter} alternations",
-                ConvergenceWarning,
-            )
+            counted += self._alternations_in_the_time_of(encoder)
+            if counted >= self.max_iter:
+                warn(
+                    f"alpha={self.alpha:.4g}: no convergence in {self.n_iter_} alternations, as"
+                    f" many as max_iter={self.max_iter} allows; raise alpha, or z-score genes and"
+                    " outputs",
+                    ConvergenceWarning,
+                )
+                break
         # the decoder to which the encoder was fitted
         return encoder, previous
+
+    def _alternations_in_the_time_of(self, encoder):
+        """How many usual alternations take as long as the one that found this encoder."""
+        if self.penalty == "group":
+            return 1
+        return max(1, (np.count_nonzero(encoder) / WEIGHTS_OF_AN_ALTERNATION) ** 2)
 
 
 def row_elastic_net(X, Z, alpha, l1_ratio, tol, start):

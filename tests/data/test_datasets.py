@@ -57,9 +57,10 @@ def test_files_have_an_address_of_one_version_and_a_checksum():
     assert (datasets.FILES["sha256"].str.len() != 64).sum() == 3
 
 
-def test_scala_is_read_from_its_layout(small_scala):
+def test_scala_is_read_from_its_layout(small_scala, capsys):
     _, counts, ephys = small_scala
     data = as_paired(load_dataset("scala"))
+    assert "Patch-seq: 6 cells x 4 genes -> 2 electrophys" in capsys.readouterr().out
     np.testing.assert_array_equal(data.counts, counts.T)
     np.testing.assert_allclose(data.Y, ephys, rtol=1e-6)
     assert data.labels["type"].tolist() == ["L5 PT_1", "L5 ET_1", "L5 PT_2"] + ["Sst Penk"] * 3

@@ -101,6 +101,15 @@ def test_a_warning_if_alternations_do_not_converge(pair):
     assert model.n_iter_ == 1
 
 
+def test_alternations_of_many_single_weights_are_fewer(rng):
+    """Where the penalty is weak, each takes long, and thousands would be needed."""
+    X, Y = rng.standard_normal((120, 120)), 30 * rng.standard_normal((120, 4))
+    model = SparseReducedRankRegression(2, alpha=0.2, penalty="element", max_iter=20, relaxed=False)
+    with pytest.warns(ConvergenceWarning, match="in [3-9] alternations, as many as max_iter=20"):
+        model.fit(X, Y)
+    assert (model.encoder_ != 0).sum() > 200  # each in the time of four or more
+
+
 # --- the latent space
 
 GROUP = SparseReducedRankRegression(3, 0.5, relaxed=False)

@@ -93,7 +93,8 @@ def made_up_visual_cortex(alone, monkeypatch):
 @pytest.mark.filterwarnings("ignore:counts. expected raw counts:UserWarning")
 @pytest.mark.filterwarnings("ignore:Data has no positive values:UserWarning")
 @pytest.mark.usefixtures("made_up_visual_cortex")
-def test_visual_cortex_runs_through_its_notebooks(tmp_path):
+def test_visual_cortex_runs_through_its_notebooks(tmp_path, capsys):
     how = {"saved_models": str(tmp_path), "fast": True, "n_jobs": 1}
     drawn = run_all("gouwens", tmp_path, like="scala", **how)
     assert {"figure2_r2_vs_genes", "figure3_latent_published"} <= drawn
+    assert "Patch-seq: 159 cells x 300 genes -> 55 electrophys" in capsys.readouterr().out

@@ -81,6 +81,16 @@ def test_paths_pass_through_the_means_of_the_paper(dataset, printed):
         assert (points["test_r2"] - row.test_r2).abs().min() < 0.00051
 
 
+def test_sparse_reduced_rank_regression_has_the_published_r2_of_each_fold(real_file):
+    """At full rank with 24 genes; with rank 2, the refit to the selected genes is another."""
+    real_file("scala_2020/sRRR_vs_Bottleneck_rank16_CV_lasso.pickle")
+    record = load(ROOT / "saved_models" / "scala" / "cv_srrr_scaled_over_all_cells.pickle.xz")
+    paths = published_paths("scala").query("penalty == 4").set_index("rank")
+    for rank, tolerance in {2: 5e-4, 16: 1e-8}.items():
+        ours = record.test_r2[:, record.find(rank=rank, alpha=0.5)]
+        np.testing.assert_allclose(ours, paths.loc[rank, "test_r2"], rtol=0, atol=tolerance)
+
+
 def test_cross_entropies_of_the_pretraining_are_near_ours(real_file):
     real_file("scala_2020/Bottleneck_pre_tr_lasso.pickle")
     last = published_pretraining("scala").query("n_components == 2 and epoch == 50")
