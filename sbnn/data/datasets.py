@@ -108,7 +108,7 @@ def list_files(name: str) -> list[str]:
     return files
 
 
-def describe(name: str, adata: AnnData | None = None) -> str:
+def describe_dataset(name: str, adata: AnnData | None = None) -> str:
     """What a data set is, with the size of the data that were read, or else as published."""
     dataset = DATASETS.loc[name]
     size = dict(dataset[["rows", "columns", "outputs"]])
@@ -189,7 +189,7 @@ def load_dataset(
     else:
         data = read(**arguments)
     if verbose:
-        print(f"{name}: {describe(name, data)}\n  source: {data.uns['sbnn']['source']}")
+        print(f"{name}: {describe_dataset(name, data)}\n  source: {data.uns['sbnn']['source']}")
         for path in paths:
             if not FILES.sha256[path.name]:
                 print(
@@ -247,4 +247,4 @@ def list_datasets() -> pd.DataFrame:
     for name in DATASETS.index:
         paths = [local_file(file) for file in list_files(name)]
         states.append("here" if all(paths) else "missing")
-    return DATASETS[["system"]].assign(state=states, about=[*map(describe, DATASETS.index)])
+    return DATASETS[["system"]].assign(state=states, about=[*map(describe_dataset, DATASETS.index)])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sbnn.data.datasets import DATASETS, describe
+from sbnn.data.datasets import DATASETS, describe_dataset
 from sbnn.results import Record
 
 NAME_LETTERS = 25
@@ -39,7 +39,7 @@ def dataset_title(name: str) -> str:
     original = name.removesuffix("_shared").removesuffix("_relative")  # other features
     if original not in DATASETS.index:
         return title
-    about, *_ = describe(original).split(":")
+    about, *_ = describe_dataset(original).split(":")
     return f"{title}: {about}"
 
 

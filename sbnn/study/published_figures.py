@@ -52,7 +52,7 @@ def published_training(
 
 
 @with_style
-def published_comparison(
+def published_bottleneck_comparison(
     curves: Mapping[str, pd.DataFrame],
     cross_entropy: Mapping[str, pd.DataFrame],
     paths: Mapping[str, pd.DataFrame],

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sbnn.study.published import STRATEGIES
-from sbnn.study.published_figures import published_comparison, published_training
+from sbnn.study.published_figures import published_bottleneck_comparison, published_training
 
 EPOCHS = (1, 2, 3)
 
@@ -64,7 +64,7 @@ def test_each_strategy_is_drawn_where_its_folds_are(curves, paths):
         fold=range(10),
         epoch=EPOCHS,
     )
-    figure = published_comparison(curves, {"first": entropy, "second": entropy}, paths)
+    figure = published_bottleneck_comparison(curves, {"first": entropy, "second": entropy}, paths)
     by_genes, pretraining, regression = figure.axes[0::2]
     usual = curves["first"].query("group_lasso == 0.1")
     ends = usual.query("epoch == 3").groupby(["strategy", "n_components"])["test_r2"].mean()
