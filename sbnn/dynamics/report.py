@@ -12,7 +12,11 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 
 from sbnn.evaluation.scores import label_rows, mean_sd, scores_table
-from sbnn.evaluation.verdict import differences_over_draws, means_over_draws
+from sbnn.evaluation.verdict import (
+    corrected_difference,
+    differences_over_draws,
+    means_over_draws,
+)
 from sbnn.plotting.colors import METHOD_COLORS
 from sbnn.plotting.common import (
     FIGURE_WIDTH,
@@ -219,7 +223,7 @@ def overview_table(records: Mapping[str, Record]) -> pd.DataFrame:
     return label_rows(columns, METHOD_LABELS)
 
 
-def differences_table(
+def differences_in_draws(
     records: Mapping[str, Record],
     columns: Mapping[str, tuple[str, str]],
     reference: str = REFERENCE_NETWORK,
@@ -317,7 +321,7 @@ def _beside_published(scores, published):
     """Columns of one method: each score, and the published one."""
     row = {}
     for score in PUBLISHED_NUMBERS:
-        [ours] = means_over_draws(scores[[score]])
+        ours = corrected_difference(scores[score], test_fraction=0)
         row[SCORE_LABELS[score]] = "{:#.3g} [{:#.3g}, {:#.3g}]".format(*ours)
         row[f"published {SCORE_LABELS[score]}"] = published.get(score, "–")
     return row
@@ -607,9 +611,9 @@ def network_maps(networks: Mapping[str, Mapping[str, np.ndarray]], dataset: str)
         for j, name in enumerate(("truth", *MAPPED_METHODS)):
             axes[i, j].set_title(METHOD_LABELS.get(name, name), pad=2)
             found = effects[name]
-            of_effects = _draw_map(axes[i, j], found.T, vmin=-1, cmap="RdBu")
+            of_effects = _show_map(axes[i, j], found.T, vmin=-1, cmap="RdBu")
             shared = coregulation(found)
-            of_pairs = _draw_map(axes[n_rows + i, j], shared, vmin=0, cmap="magma")
+            of_pairs = _show_map(axes[n_rows + i, j], shared, vmin=0, cmap="magma")
     figure.suptitle(dataset_title(dataset))
     figure.supxlabel("regulator (above) or gene (below)", fontsize=7)
     bar = figure.colorbar(of_effects, ax=axes[:n_rows], extend="both", aspect=40, pad=0.01)
@@ -619,7 +623,7 @@ def network_maps(networks: Mapping[str, Mapping[str, np.ndarray]], dataset: str)
     return figure
 
 
-def _draw_map(ax, values, **look):
+def _show_map(ax, values, **look):
     """Draw sizes relative to their 90th percentile."""
     present = np.abs(values[values != 0])
     top = np.quantile(present, 0.9) if present.size else 1

@@ -68,7 +68,7 @@ def noisy(records):
 
 def test_differences_are_of_the_draws_that_both_have(noisy):
     columns = {"BA": ("noise_5", "balanced_accuracy")}
-    table = report.differences_table(noisy, columns)
+    table = report.differences_in_draws(noisy, columns)
     assert table.index.tolist() == ["the prior alone, no change", "IMP"]
     # of five draws: -0.2, -0.15, 0, -0.2 and -0.2; of three: 0.2, 0.15 and 0.25
     assert [text.split()[0] for text in table["BA"]] == ["-0.150", "+0.200"]
@@ -88,7 +88,7 @@ def test_a_quick_run_has_no_interval(records):
     for record in one_draw.values():
         record.scores = record.scores[:1]
     columns = {"BA": ("noise_5", "balanced_accuracy")}
-    assert report.differences_table(one_draw, columns).empty
+    assert report.differences_in_draws(one_draw, columns).empty
     assert report.sparsity_table(one_draw).columns.tolist()[-1] == "BA, 5 %"
 
 
