@@ -102,6 +102,11 @@ def slopes_of(ax):
 
 
 def image_of(ax):
-    """Heat map with the names of its rows and columns."""
+    """Heat map with the names of its rows and columns, where they have names."""
     [image] = ax.images
-    return pd.DataFrame(image.get_array(), tick_names(ax.yaxis), tick_names(ax.xaxis))
+    values = image.get_array()
+    names = []
+    for axis, length in zip((ax.yaxis, ax.xaxis), values.shape, strict=True):
+        labels = tick_names(axis)
+        names.append(labels if len(labels) == length else None)
+    return pd.DataFrame(values, *names)

@@ -14,7 +14,14 @@ from made_up import fit_record, halves_record, ridge_record
 
 from sbnn import plotting
 from sbnn.data.paired import paired
-from sbnn.dynamics.report import PUBLISHED_ACCURACY, accuracy_by_sparsity, predicted_paths
+from sbnn.dynamics.report import (
+    MAPPED_METHODS,
+    PUBLISHED_ACCURACY,
+    accuracy_by_sparsity,
+    known_targets_map,
+    network_maps,
+    predicted_paths,
+)
 from sbnn.ephys_types.plotting import importance_of_families, model_scores
 from sbnn.mechanism_shift.report import recovery_subplots
 from sbnn.results import Record
@@ -226,6 +233,29 @@ PATHS = {
     )
     for name, error in {"prior": 3, "ridge": 1, "none": 2, "dash": 4}.items()
 }
+#: The first two of four genes regulate the others; the networks give the third no regulator, and
+#: the last an effect on the first.
+TRUTH = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]])
+FOUND = np.array([[0, 0, 0, 3], [0, 0, 0, -2], [0, 0, 0, 0], [5, 0, 0, 0]], dtype=np.int8)
+EFFECTS_OF_NETWORKS = {
+    title: {"truth": TRUTH} | dict.fromkeys(("prior", *MAPPED_METHODS), FOUND)
+    for title in ("5 %", "10 %")
+}
+#: Tests of three regulators in two methods; the prior has no effects on genes that it lacks.
+KNOWN_TARGETS = {
+    name: SimpleNamespace(
+        dataset="breast_desmedt",
+        tests=pd.DataFrame(
+            {
+                "regulator": ["A", "A", "B", "B", "C", "C"],
+                "genes": ["all", "not in the prior"] * 3,
+                "z": [z, beyond, 2, beyond, -1, beyond],
+                "p": [0.01, 1, 0.04, 1, 0.9, 1],
+            }
+        ),
+    )
+    for name, z, beyond in (("the prior alone", 4, np.nan), ("DASH", 3, 1))
+}
 #: Three screens; the default is the best.
 SCREENS = {
     name: replace(
@@ -355,6 +385,16 @@ def draw(name, change):
             return accuracy_by_sparsity(scores_of_methods)
         case "predicted_paths":
             return predicted_paths({name: PATHS[name] for name in change([*PATHS])})
+        case "network_maps":
+            networks = {
+                title: {name: effects[name] for name in change([*effects])}
+                for title, effects in EFFECTS_OF_NETWORKS.items()
+            }
+            return network_maps(networks, "grn_350")
+        case "known_targets_map":
+            return known_targets_map(
+                {name: KNOWN_TARGETS[name] for name in change([*KNOWN_TARGETS])}
+            )
         case "recovery_subplots":
             return recovery_subplots({name: change(SCREENS[name]) for name in SCREENS})
 

@@ -133,14 +133,22 @@ def differences_over_draws(scores: pd.DataFrame, reference: str) -> list[PairedD
 
     None for a method with fewer than three scores.
     """
-    differences: list[PairedDifference | None] = []
-    for _, of_method in scores.sub(scores[reference], axis=0).items():
+    return means_over_draws(scores.sub(scores[reference], axis=0))
+
+
+def means_over_draws(scores: pd.DataFrame) -> list[PairedDifference | None]:
+    """Mean of each column over independent draws of data (rows), with its interval.
+
+    None for a column with fewer than three scores.
+    """
+    means: list[PairedDifference | None] = []
+    for _, of_method in scores.items():
         present = of_method.dropna().to_numpy()
-        difference = None
+        mean = None
         if len(present) >= LEAST_FOLDS:
-            difference = corrected_difference(present, test_fraction=0)
-        differences.append(difference)
-    return differences
+            mean = corrected_difference(present, test_fraction=0)
+        means.append(mean)
+    return means
 
 
 def choose_point(record: Record, point: int | None) -> int:

@@ -39,7 +39,7 @@ def variables(tmp_path_factory):
 def test_committed_results_are_recognised(variables, folder, ending):
     stored = results.load_folder(SAVED / folder, "dynamics_", data_of=lambda record: None)
     targets = {name for name in stored if name.startswith("targets_")}
-    of_benchmark = {name for name in stored if name.startswith("more_")}
+    of_benchmark = {name for name in stored if name.startswith("published_sparsity_")}
     assert variables[f"records{ending}"].keys() == stored.keys() - targets - of_benchmark
     if targets:  # beside correlation, which has no record
         assert len(variables["of_targets"]) == len(targets) + 1
