@@ -104,7 +104,7 @@ def selection_table(
 def stand_ins(record: Record, data: Any) -> pd.Series:
     """Genes that may stand in for each gene that some halves keep; see `selection_table`."""
     is_kept = record.selected.any(axis=(0, 1))
-    kept = record.selected[..., is_kept].reshape(-1, is_kept.sum())
+    kept = record.selected.reshape(-1, len(is_kept))[:, is_kept]
     share = kept.mean(axis=0)
     genes = np.asarray(record.gene_names)[is_kept]
     correlations = _correlate_genes(record, data, is_kept)
@@ -172,7 +172,8 @@ def _correlate_genes(record, data, genes):
         raise ValueError("data: expected the cells of the record, got others")
     names = np.asarray(record.gene_names)[genes]
     positions = gene_positions(names, cells.gene_names, argument="record")
-    return np.corrcoef(cells.X[:, positions].T)
+    # of one gene, NumPy has a number instead of a matrix
+    return np.corrcoef(cells.X[:, positions].T).reshape(len(names), len(names))
 
 
 def trusted_genes(halves: Record) -> pd.Index:

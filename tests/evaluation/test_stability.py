@@ -323,6 +323,16 @@ def test_a_few_halves_show_no_stand_in(alternating):
     assert not table.stand_ins["S100a9"]
 
 
+@pytest.mark.parametrize("n_kept", [0, 1])
+def test_one_gene_or_none_has_no_stand_in(alternating, n_kept):
+    cells, record = alternating
+    selected = np.zeros((40, 40), bool)
+    selected[:, :n_kept] = True
+    table = selection_table(halves_of(cells, selected), data=cells)
+    assert table.frequency.sum() == n_kept
+    assert not table.stand_ins.any()
+
+
 def test_alike_genes_are_trusted_as_a_group(alternating):
     cells, record = alternating
     selected = record.selected[:, 0].copy()
