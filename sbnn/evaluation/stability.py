@@ -18,6 +18,7 @@ from scipy.optimize import brentq
 from scipy.spatial.distance import squareform
 
 from sbnn.data.checks import gene_positions
+from sbnn.errors import check_number
 from sbnn.metrics import LEAST_CELLS_BEHIND, smallest_sufficient, test_fraction
 from sbnn.results import Record, check_record
 
@@ -25,6 +26,7 @@ MOST_FALSE = 1  # selections that are expected among the trusted genes
 LEAST_CORRELATION = 0.3  # of a gene and one that stands in for it
 LEAST_ERRORS = 2  # standard errors, by which it is kept more often without the gene than beside it
 MOST_STAND_INS = 2
+MOST_NAMED = 5  # genes of a group
 WIDEST = 25.0  # log a of a practically uniform distribution
 
 
@@ -73,8 +75,8 @@ def selection_table(
         With `data`, ``stand_ins`` has up to two genes that may stand in for a gene that is not
         trusted: those correlated with it (r above 0.3) that halves without the gene keep more
         often, by two standard errors, than halves with it. Both fractions and r are in brackets.
-        With `groups`, a row is named after those of its genes that any half keeps, and groups
-        without one are left out.
+        With `groups`, a row is named after those of its genes that halves keep, the most frequent
+        five of them, and groups without one are left out.
 
     Examples
     --------
@@ -85,6 +87,7 @@ def selection_table(
     """
     check_record("record", record)
     if groups is not None:
+        check_number("groups", groups, float, 0, 1)
         alike = alike_genes(record, data, groups)
         record = in_groups(record, alike)
         repeats = None if repeats is None else in_groups(repeats, alike)
@@ -143,8 +146,11 @@ def alike_genes(record: Record, data: Any, least_correlation: float) -> dict[str
     for group in np.unique(groups):
         members = positions[groups == group]
         members = members[np.argsort(-frequency[members], kind="stable")]
-        n_kept = np.count_nonzero(frequency[members])
-        alike["/".join(genes[members[: max(n_kept, 1)]])] = members
+        kept = members[frequency[members] > 0]
+        name = "/".join(genes[kept[:MOST_NAMED]]) if len(kept) else genes[members[0]]
+        if len(kept) > MOST_NAMED:
+            name += f" and {len(kept) - MOST_NAMED} more"
+        alike[name] = members
     return alike
 
 
@@ -169,7 +175,10 @@ def _correlate_genes(record, data, genes):
 
     cells = as_paired(data)
     if [*cells.cell_names] != [*record.cell_names]:
-        raise ValueError("data: expected the cells of the record, got others")
+        raise ValueError(
+            "data: expected the cells of the record in the same order, as in "
+            "adata[record.cell_names], got others"
+        )
     names = np.asarray(record.gene_names)[genes]
     positions = gene_positions(names, cells.gene_names, argument="record")
     # of one gene, NumPy has a number instead of a matrix

@@ -122,7 +122,8 @@ class LeaveOneOutRidge(LinearRegressor):
     Warns
     -----
     UserWarning
-        If 10^-6 or 10^12 is the best penalty; with 10^12, predictions are the training means.
+        If 10^-6 or 10^12 is the best penalty; with 10^12 and z-scored genes, predictions are the
+        training means.
 
     Examples
     --------
@@ -157,13 +158,15 @@ class LeaveOneOutRidge(LinearRegressor):
             # an end of the first grid is one of these
             for further in (SMALLER_PENALTIES, LARGER_PENALTIES):
                 if ridge.alpha_ in further:
-                    ridge = choose_penalty(genes, outputs, further)
+                    beyond = choose_penalty(genes, outputs, further)
+                    # all penalties are alike if the outputs are constant
+                    ridge = beyond if beyond.best_score_ > ridge.best_score_ else ridge
             if ridge.alpha_ == SMALLER_PENALTIES[0]:
                 warn(f"ridge: of all penalties, the smallest, {ridge.alpha_:g}, is the best")
             if ridge.alpha_ == LARGER_PENALTIES[-1]:
                 warn(
-                    f"ridge: of all penalties, the largest, {ridge.alpha_:g}, is the best; it "
-                    "predicts the training means"
+                    f"ridge: of all penalties, the largest, {ridge.alpha_:g}, is the best; from "
+                    "z-scored genes, it predicts the training means"
                 )
         self.alpha_ = ridge.alpha_
         self.best_score_ = ridge.best_score_

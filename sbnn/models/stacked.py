@@ -212,11 +212,12 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
     def _header_and_tensors(self, normalizer):
         """Those of the network, and ridge beside it."""
         header, tensors = self.network_._header_and_tensors(normalizer)
+        alphas = self.ridge_.alphas
         header |= {
             "class": type(self).__name__,
             "weight_of_ridge": self.weight_of_ridge_,
             "slopes": self.slopes_,
-            "ridge_alphas": self.ridge_.alphas,
+            "ridge_alphas": None if alphas is None else np.asarray(alphas),
             "ridge_alpha": self.ridge_.alpha_,
             "ridge_best_score": self.ridge_.best_score_,
         }

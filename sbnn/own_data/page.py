@@ -138,10 +138,9 @@ def judge(scores: Mapping[str, Any], stacked: Mapping[str, Any] | None = None) -
     if difference["low"] > 0:
         comparison = "better than by ridge on all genes"
     if difference["high"] < 0:
-        comparison = (
-            "but ridge on all genes predicts better. Use both stacked; the map explains less than "
-            "all genes do"
-        )
+        comparison = "but ridge on all genes predicts better, and the map explains less"
+        if stacked is not None:
+            comparison += ". Use both stacked"
     return "better", f"{headline}, {comparison}."
 
 

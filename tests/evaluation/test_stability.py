@@ -355,6 +355,13 @@ def test_groups_of_less_than_all_alike_genes_are_genes(alternating):
     assert_frame_equal(table.sort_index(), genes.sort_index())
 
 
+def test_large_groups_are_named_after_five_genes(alternating):
+    cells, record = alternating
+    table = selection_table(record, data=cells, groups=0)
+    n_kept = record.selected.any(axis=(0, 1)).sum()
+    assert table.index.str.endswith(f" and {n_kept - 5} more").tolist() == [True]
+
+
 def test_groups_are_among_the_preselected_genes(data, preselected):
     table = selection_table(preselected, data=data, groups=1)
     genes = selection_table(preselected).query("frequency > 0")
@@ -392,7 +399,9 @@ def test_groups_of_rare_genes_of_noise_are_not_trusted(n_alike):
 
 def test_other_cells_are_refused(alternating):
     cells, record = alternating
-    with pytest.raises(ValueError, match="data: expected the cells of the record, got others"):
+    with pytest.raises(
+        ValueError, match="data: expected the cells of the record in the same order"
+    ):
         selection_table(record, data=cells[:100])
 
 

@@ -88,9 +88,14 @@ def test_the_largest_penalty_is_warned_of(rng):
     X = rng.normal(size=(30, 4))
     y = rng.normal(size=30)
     unrelated = y - LinearRegression().fit(X, y).predict(X)
-    with pytest.warns(UserWarning, match="the largest, 1e.12, is the best; it predicts the train"):
+    with pytest.warns(UserWarning, match="the largest, 1e.12, is the best; from z-scored"):
         model = LeaveOneOutRidge().fit(X, unrelated)
     assert_allclose(model.predict(X), model.y_mean_, atol=1e-9)
+
+
+def test_no_penalty_is_the_best_for_constant_outputs(rng, recwarn):
+    assert LeaveOneOutRidge().fit(rng.normal(size=(30, 4)), np.ones(30)).alpha_ == 1
+    assert not recwarn
 
 
 # --- genes and scores

@@ -42,7 +42,12 @@ PNG = (  # of one pixel
         (BETTER, None, "better", "test R² 0.20."),
         (BETTER, BETTER, "better", "better than by ridge"),
         (BETTER, NOISE, "better", "about as well as by ridge"),
-        (BETTER, WORSE, "better", "but ridge on all genes predicts better"),
+        (
+            BETTER,
+            WORSE,
+            "better",
+            "but ridge on all genes predicts better, and the map explains less.",
+        ),
     ],
 )
 def test_a_headline_is_a_verdict_in_words(interval, difference, kind, text):
@@ -60,6 +65,12 @@ def test_a_headline_says_if_only_network_and_ridge_together_predict():
     assert "test R² 0.20, by network and ridge together, from all genes." in headline
     for stacked in (network, {"n_folds": 2, "test_r2": 0.2}, None):
         assert judge(network, stacked)[1].startswith("Stop here")
+
+
+def test_a_headline_says_to_stack_where_ridge_is_better():
+    network = {"n_folds": 5, "test_r2": 0.2, "interval": BETTER, "minus_ridge": WORSE}
+    stacked = {"n_folds": 5, "test_r2": 0.3, "interval": BETTER}
+    assert judge(network, stacked)[1].endswith("and the map explains less. Use both stacked.")
 
 
 def of_outputs(n_outputs, interval=BETTER, **predicted):
