@@ -1,9 +1,11 @@
 """The notebooks load every committed result, draw every committed figure, and compute anew."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import screen_rivals
 from files import published, put
 from notebook import NOTEBOOKS, run_cells
 from scipy.io import savemat
@@ -12,11 +14,19 @@ from sbnn import simulate_patchseq
 from sbnn.data.datasets import list_datasets
 from sbnn.data.readers import gouwens
 from sbnn.evaluation import runs
-from sbnn.study import command
+from sbnn.store import ENDING
+from sbnn.study import command, report
 
 FIGURES = command.REPOSITORY / "figures"
+SAVED = command.REPOSITORY / "saved_models"
 # of each study one; those of types and of dynamics are run by the tests of these studies
 COMMITTED = ["scala", "papalexi", "own_data/simulated"]
+#: Folders of results that the notebooks of a data set read.
+FOLDERS = {name: [name] for names in command.NOTEBOOKS.values() for name in names}
+FOLDERS["lee_human"] += ["lee_human_shared"]
+FOLDERS["grn_350"] += ["grn_690", "yeast_pramila", "breast_desmedt", "hematopoiesis"]
+# which have the main models alone; `sbnn reproduce 02 citefuse` makes more
+MAIN_ALONE = ["citefuse", "tcga_breast"]
 
 
 def run_all(dataset, figures, like=None, **parameters):
@@ -29,11 +39,51 @@ def run_all(dataset, figures, like=None, **parameters):
     return {path.stem for path in figures.glob(f"{dataset}*/*.png")}
 
 
+@pytest.fixture
+def taken(monkeypatch):
+    """Files of results that are taken, as they were computed from the same arguments."""
+    files = set()
+    load = runs.load
+
+    def note(path):
+        files.add(Path(path).resolve())
+        return load(path)
+
+    monkeypatch.setattr(runs, "load", note)
+    monkeypatch.setattr(runs, "save", lambda record, path: pytest.fail(f"{path}: computed again"))
+    return files
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dataset", COMMITTED)
-def test_committed_results_are_taken_and_committed_figures_drawn(dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "save", lambda record, path: pytest.fail(f"{path}: computed again"))
+def test_committed_results_are_taken_and_committed_figures_drawn(dataset, tmp_path, taken):
     assert run_all(dataset, tmp_path) == {path.stem for path in (FIGURES / dataset).glob("*.png")}
+
+
+def results_in(folder):
+    return {*Path(SAVED, folder).glob(f"*{ENDING}")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dataset", [name for name in FOLDERS if name not in MAIN_ALONE])
+def test_every_committed_result_is_made_by_a_notebook_or_a_benchmark(dataset, tmp_path, taken):
+    run_all(dataset, tmp_path)
+    of_benchmark = {
+        SAVED / folder / f"shift_{name}{ENDING}"
+        for name, (folder, _) in screen_rivals.plan_records().items()
+    }
+    committed = set().union(*map(results_in, FOLDERS[dataset]))
+    assert sorted(committed - taken - of_benchmark) == []
+
+
+def test_no_folder_of_results_is_without_code():
+    read = {SAVED / folder for folders in FOLDERS.values() for folder in folders}
+    folders = {path.parent for path in SAVED.rglob(f"*{ENDING}")}
+    fast = {path for path in folders if path.name.endswith("-fast")}
+    assert folders - fast == read | {SAVED / "benchmarks"}
+    main = {f"cv_{name}{ENDING}" for name, _ in report.MAIN.values()}
+    for folder in MAIN_ALONE:
+        assert {path.name for path in results_in(folder)} == main
 
 
 def of_few_cells(test):
