@@ -313,11 +313,11 @@ def published_numbers_table(records: Mapping[str, Record]) -> pd.DataFrame:
             }
             if published:
                 scores = all_draws(records, f"noise_{percent}").loc[name]
-                rows[label, f"{percent} %"] = _beside_published(scores, published)
+                rows[label, f"{percent} %"] = _join_published(scores, published)
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _beside_published(scores, published):
+def _join_published(scores, published):
     """Columns of one method: each score, and the published one."""
     row = {}
     for score in PUBLISHED_NUMBERS:
