@@ -417,8 +417,8 @@ def data_table(scores_by_data):
         means = scores.groupby("model").mean()
         column = means["r2"].map("{:.3f}".format)
         for name, found in differences_of(scores, dataset).items():
-            text = f"{found.mean:+.3f} ± {found.high - found.mean:.3f}"
-            column[name] += f" (**{text}**)" if found.low > 0 else f" ({text})"
+            mean = f"**{found.mean:+.3f}**" if found.low > 0 else f"{found.mean:+.3f}"
+            column[name] += f" ({mean} ± {found.high - found.mean:.3f})"
         columns[dataset] = column
     return labelled(pd.DataFrame(columns).dropna())
 
