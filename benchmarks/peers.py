@@ -19,15 +19,10 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn import LeaveOneOutRidge
-from sbnn.models.distilled import (
-    PRIOR_CELLS,
-    calibration_slopes,
-    choose_genes,
-    mixture_weight,
-)
+from sbnn.models.distilled import choose_genes
 from sbnn.models.linear import GeneSelectionMixin, left_out_residuals
 from sbnn.models.sparse_linear import SparseReducedRankRegression
-from sbnn.models.stacked import CELLS_FOR_HALF, selection_optimism
+from sbnn.models.stacked import selection_optimism, weight_and_slopes
 
 #: Genes that `Persist` has found, by the content of what it was given.
 PANELS = {}
@@ -140,12 +135,9 @@ class StackedWithRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         of_model = torch.from_numpy(y - model.left_out_predictions_)
         of_ridge = torch.from_numpy(left_out_residuals(X, y, ridge.alpha_))
         optimism = selection_optimism(X, y, len(model.genes_))
-        weight = mixture_weight(of_model, of_ridge, CELLS_FOR_HALF, optimism)
-        self.weight_of_ridge_ = weight
-        target = torch.from_numpy(y)
-        mean = target - torch.lerp(of_model, of_ridge, weight)
-        slopes = calibration_slopes(mean, target, PRIOR_CELLS, (1 - weight) * optimism)
-        self.slopes_ = slopes.numpy()
+        self.weight_of_ridge_, self.slopes_ = weight_and_slopes(
+            of_model, of_ridge, torch.from_numpy(y), optimism
+        )
         return self
 
     def predict(self, X):

@@ -148,14 +148,10 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
             n_genes=int(network.support_.sum()),
             required=np.searchsorted(allowed, required),
         )
-        weight = mixture_weight(of_network, of_ridge, CELLS_FOR_HALF, optimism)
-        self.weight_of_ridge_ = weight
-
-        # models that are shrunk predict too little spread, and so does the mean of two
         target = torch.from_numpy(scaled_outputs)
-        mean = target - torch.lerp(of_network, of_ridge, weight)
-        slopes = calibration_slopes(mean, target, PRIOR_CELLS, (1 - weight) * optimism)
-        self.slopes_ = slopes.numpy()
+        self.weight_of_ridge_, self.slopes_ = weight_and_slopes(
+            of_network, of_ridge, target, optimism
+        )
         self.ridge_ = ridge_in_units(ridge, network)
         return self
 
@@ -244,6 +240,21 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
         model.x_mean_, model.x_max_ = network.x_mean_, network.x_max_
         copy_names(network, model)
         return model
+
+
+def weight_and_slopes(
+    of_network: torch.Tensor, of_ridge: torch.Tensor, target: torch.Tensor, optimism: float
+) -> tuple[float, np.ndarray]:
+    """Weight of ridge, and slopes, (q,), of the mean, from residuals of left-out cells, (n, q).
+
+    `optimism` is that of the network, by `selection_optimism`.
+    """
+    weight = mixture_weight(of_network, of_ridge, CELLS_FOR_HALF, optimism)
+    # models that are shrunk predict too little spread, and so does the mean of two
+    mean = target - torch.lerp(of_network, of_ridge, weight)
+    # ridge takes all genes, so that only the share of the network is optimistic
+    slopes = calibration_slopes(mean, target, PRIOR_CELLS, (1 - weight) * optimism)
+    return weight, slopes.numpy()
 
 
 def selection_optimism(
