@@ -7,9 +7,8 @@ importances of genes, with a sum of 1 for each target, rank the edges, and decay
 as in dynGENIE3 (Huynh-Thu and Geurts, Sci. Rep. 2018). The second method adds a tenth of the prior
 to the importances. As many edges are drawn as the prior has.
 
-Adds what is missing to saved_models/benchmarks/network_forest.csv, and prints it beside records of
-networks: those of notebook 07 and, for `grn_350`, records of seven more draws of data. Two prunings
-of `grn_350` are also fitted at their published sparsity.
+Adds what is missing to saved_models/benchmarks/network_forest.csv, and prints it beside the records
+of networks of notebook 07. Two prunings of `grn_350` are also fitted at their published sparsity.
 """
 
 import argparse
@@ -23,7 +22,6 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from sbnn.data.datasets import load_dataset
 from sbnn.dynamics import PhoenixRegressor, evaluate, report
-from sbnn.dynamics.baselines import PriorAlone
 from sbnn.dynamics.data import as_trajectories
 from sbnn.dynamics.evaluation import edge_accuracy, select_test_samples
 from sbnn.dynamics.simulate import prior_table, truth_table
@@ -37,7 +35,6 @@ NOISE = {"noise_0": (0.0, 0.0), "noise_5": (0.025, 0.05), "noise_10": (0.05, 0.1
 SIMULATED = {"grn_350": tuple(NOISE), "grn_690": ("noise_5",)}
 CONDITIONS = SIMULATED | {"breast_desmedt": ("real",), "yeast_pramila": ("real",)}
 N_SEEDS = {"grn_350": 10}  # of other data 3
-MORE_SEEDS = range(3, 10)  # notebook 07 has the records of the first three
 LABELS = {"forest": "forest", "forest_prior": "forest and a tenth of the prior"}
 #: Conditions whose true edges are known, and methods in the tables of AUROC.
 TITLES = {
@@ -123,22 +120,6 @@ def measure(dataset, condition, seed):
     return pd.DataFrame(rows).reindex(columns=[*KEYS, *OF_EDGES, "mse_ahead", "seconds"])
 
 
-def fit_networks(condition):
-    """Records of the prior, PHOENIX with it in the loss, and prunings, for more draws of `grn_350`."""
-    data = {seed: load_condition("grn_350", condition, seed) for seed in MORE_SEEDS}
-    influence = (0.05, 0.01) if condition == "noise_0" else (0.5, 0.05)
-    models = {
-        "prior": PriorAlone(),
-        "phoenix": PhoenixRegressor(40, "none", data_weight=0.99, n_prior_points=1000),
-    }
-    for name in ("imp", "biological", "dash"):
-        models[name] = PhoenixRegressor(40, name, influence=influence)
-    for name, model in models.items():
-        more = f"more_{condition}"
-        path = SAVED / "grn_350" / f"dynamics_{more}_{name}.pickle.xz"
-        evaluate(model, data, method=name, condition=more, results=path)
-
-
 def fit_at_published_sparsity():
     """Records of prunings that are denser in the publication, on the first three draws at 5 %.
 
@@ -201,8 +182,6 @@ def complete(dataset, condition):
         if (dataset, condition, seed) not in done:
             rows = measure(dataset, condition, seed)
             rows.to_csv(SCORES, mode="a", header=False, index=False)
-    if dataset == "grn_350":
-        fit_networks(condition)
     if (dataset, condition) == ("grn_350", "noise_5"):
         fit_at_published_sparsity()
 

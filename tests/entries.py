@@ -77,23 +77,35 @@ def answer(fitted, X):
     raise TypeError(f"{fitted} answers nothing")
 
 
-def functions_with(*parameters):
-    """Functions and estimators, by name, with one of the parameters and a default for it."""
+@cache
+def modules():
+    """Every module of the package, by name."""
+    names = [module.name for module in pkgutil.walk_packages(sbnn.__path__, "sbnn.")]
+    return {name: importlib.import_module(name) for name in names if name != "sbnn.__main__"}
+
+
+@cache
+def functions_and_estimators():
+    """Every public function of the package and every class of estimators, by name."""
     found = {}
-    for module in pkgutil.walk_packages(sbnn.__path__, "sbnn."):
-        if module.name == "sbnn.__main__":
-            continue
-        home = importlib.import_module(module.name)
+    for module, home in modules().items():
         for name, value in vars(home).items():
-            if getattr(value, "__module__", None) != home.__name__ or name.startswith("_"):
+            if getattr(value, "__module__", None) != module or name.startswith("_"):
                 continue
             is_estimator = inspect.isclass(value) and issubclass(value, BaseEstimator)
-            if not (is_estimator or inspect.isfunction(value)):
-                continue
-            for parameter in inspect.signature(value).parameters.values():
-                if parameter.name in parameters and parameter.default is not parameter.empty:
-                    found[name] = value
-    return {name: found[name] for name in sorted(found) if name not in WITHOUT_A_CALL}
+            if is_estimator or inspect.isfunction(value):
+                found[name] = value
+    return {name: found[name] for name in sorted(found)}
+
+
+def functions_with(*parameters):
+    """Those with one of the parameters and a default for it."""
+    found = {}
+    for name, value in functions_and_estimators().items():
+        for parameter in inspect.signature(value).parameters.values():
+            if parameter.name in parameters and parameter.default is not parameter.empty:
+                found[name] = value
+    return {name: found[name] for name in found if name not in WITHOUT_A_CALL}
 
 
 def storing_functions():

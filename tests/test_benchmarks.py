@@ -56,30 +56,40 @@ def test_selection_inside_the_fold_sees_no_test_cell(data):
     assert compared["shared"] == (select_genes(data.counts, 12).selected & inside).sum()
 
 
+def judge(kind, published, *ours, low=np.nan):
+    comparison = pd.Series({"kind": kind, "published": published, "low": low})
+    return claims.judge(comparison, PairedDifference(*ours))
+
+
+YES, OPEN, NO = "reproduced", "open", "not reproduced"
+
+
 @pytest.mark.parametrize(
-    ("kind", "published", "ours", "verdict"),
+    ("kind", "published", "reference", "verdicts"),
     [
-        ("score", 0.41, (0.40, 0.395, 0.405), "reproduced"),
-        ("score", 0.40, (0.45, 0.44, 0.46), "reproduced"),
-        ("score", 0.45, (0.40, 0.30, 0.50), "open"),
-        ("score", 0.45, (0.40, 0.39, 0.41), "not reproduced"),
-        ("error", 0.45, (0.40, 0.39, 0.41), "reproduced"),
-        ("error", 0.40, (0.45, 0.44, 0.46), "not reproduced"),
-        ("count", 2, (6, np.nan, np.nan), "reproduced"),
-        ("correlation", np.nan, (0.9, 0.7, 1.0), "not reproduced"),
-        ("level", 0.00, (0.01, -0.01, 0.03), "reproduced"),
-        ("level", np.nan, (0.02, 0.01, 0.03), "not reproduced"),
-        ("difference", 0.02, (0.10, 0.05, 0.15), "reproduced"),
-        ("difference", 0.02, (0.01, -0.01, 0.03), "open"),
-        ("difference", 0.05, (0.01, -0.01, 0.03), "not reproduced"),
-        ("difference", 0.02, (-0.01, -0.04, 0.03), "not reproduced"),
-        ("difference", np.nan, (0.01, -0.01, 0.03), "open"),
-        ("difference", np.nan, (-0.01, -0.03, 0.01), "not reproduced"),
+        ("score", 0.5, 0.5, [NO, OPEN, YES, YES]),
+        ("error", 0.5, 0.5, [YES, YES, OPEN, NO]),
+        ("level", 0.0, 0.0, [NO, YES, YES, NO]),
+        ("difference", 0.05, 0.0, [NO, NO, OPEN, YES]),
+        ("difference", np.nan, 0.0, [NO, NO, OPEN, YES]),
+        ("difference", 0.5, 0.0, [NO, NO, NO, YES]),
+        ("correlation", np.nan, claims.AGREEMENT, [NO, NO, NO, YES]),
     ],
 )
-def test_a_verdict_follows_from_the_numbers(kind, published, ours, verdict):
-    comparison = pd.Series({"kind": kind, "published": published, "low": np.nan})
-    assert claims.judge(comparison, PairedDifference(*ours)) == verdict
+def test_a_verdict_follows_from_the_interval(kind, published, reference, verdicts):
+    """Intervals are below the reference, around it with the mean on either side, and above."""
+    means = reference + np.array([-0.2, -0.03, 0.03, 0.2])
+    assert [judge(kind, published, mean, mean - 0.1, mean + 0.1) for mean in means] == verdicts
+
+
+def test_a_score_may_be_lower_by_the_tolerance():
+    assert judge("score", 0.5, 0.481, 0.480, 0.482) == YES
+    assert judge("score", 0.5, 0.479, 0.478, 0.480) == NO
+
+
+@pytest.mark.parametrize(("ours", "verdict"), [(1, NO), (2, YES), (6, YES)])
+def test_a_count_may_be_larger(ours, verdict):
+    assert judge("count", 2, ours, np.nan, np.nan) == verdict
 
 
 @pytest.mark.parametrize(
@@ -91,8 +101,7 @@ def test_a_verdict_follows_from_the_numbers(kind, published, ours, verdict):
     ],
 )
 def test_a_published_interval_is_part_of_the_verdict(low, ours, verdict):
-    comparison = pd.Series({"kind": "difference", "published": 0.02, "low": low})
-    assert claims.judge(comparison, PairedDifference(*ours)) == verdict
+    assert judge("difference", 0.02, *ours, low=low) == verdict
 
 
 @pytest.mark.parametrize(
@@ -101,12 +110,16 @@ def test_a_published_interval_is_part_of_the_verdict(low, ours, verdict):
         ({"a": "open", "b": "open"}, "open"),
         ({"a": "open", "b": "reproduced"}, "1 of 2 reproduced: b; open: a"),
         ({"a": "open", "b": "not reproduced"}, "0 of 2 reproduced; open: a; not reproduced: b"),
+        (
+            {"a": "reproduced", "b": "not testable here"},
+            "1 of 1 reproduced: a; not testable here: b",
+        ),
     ],
 )
 def test_verdicts_of_parts_are_counted(verdicts, summary):
     assert claims.summarise(verdicts) == summary
     table = pd.DataFrame({"verdict": [summary, "reproduced"]})
-    assert claims.count_verdicts(table) == (2, 1, summary.startswith("1 of 2"))
+    assert claims.count_verdicts(table) == (2, 1, summary.startswith("1 of"))
 
 
 @pytest.mark.parametrize(

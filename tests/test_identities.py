@@ -18,6 +18,7 @@ from entries import (
     digest,
     entries,
     few_trees,
+    functions_and_estimators,
     network,
     storing_functions,
     two_folds,
@@ -26,9 +27,10 @@ from entries import (
 from scipy import sparse
 
 from sbnn import DistilledBottleneckRegressor
-from sbnn.data.fingerprint import NOT_DECISIVE
+from sbnn.data.fingerprint import NOT_DECISIVE, WORKER_PARAMETERS, fingerprint
 from sbnn.data.paired import as_paired, paired
 from sbnn.dynamics.baselines import AutoRegression
+from sbnn.evaluation import runs
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.fits import fit_full, stability_selection
 
@@ -142,6 +144,76 @@ def test_another_argument_is_refused_or_computed(name, argument, stored, tmp_pat
         assert "overwrite=True" in str(error)
     else:
         assert before != after == digest(entries()[name](**change))
+
+
+def decisive_parameters():
+    """Estimator and parameter, of every estimator of the package."""
+    pairs = []
+    for value in functions_and_estimators().values():
+        if inspect.isclass(value):
+            names = [*inspect.signature(value).parameters]
+            pairs.extend((value, name) for name in names if name not in WORKER_PARAMETERS)
+    return pairs
+
+
+@pytest.mark.parametrize(("estimator", "parameter"), decisive_parameters())
+def test_every_parameter_of_an_estimator_is_in_its_identity(estimator, parameter):
+    required = inspect.signature(estimator).parameters.values()
+    usual = {item.name: None for item in required if item.default is item.empty}
+    prints = [
+        fingerprint(estimator(**{**usual, parameter: value})) for value in (None, "one", "other")
+    ]
+    assert len({*prints}) == 3
+
+
+def keep_parts():
+    """Functions that keep each finished fit of a run that was interrupted, and their arguments."""
+    keeping = [name for name, function in storing_functions().items() if is_in_parts(function)]
+    return [pair for pair in decisive_arguments() if pair[0] in keeping]
+
+
+def is_in_parts(function):
+    """Whether the function stores more than its whole result, as `store_result` does."""
+    return not hasattr(function, "__wrapped__")
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    """Folder of a run that was interrupted after its first fit, by the name of the function."""
+    write_file = runs.write_file
+
+    @cache
+    def interrupt(name):
+        folder = tmp_path_factory.mktemp(name)
+
+        def write_one(values, path):
+            if any(folder.rglob("*.parts/*")):
+                raise KeyboardInterrupt
+            write_file(values, path)
+
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(runs, "write_file", write_one)
+            entries()[name](results=folder / "result.pickle.xz")
+        return folder
+
+    return interrupt
+
+
+@pytest.mark.parametrize(("name", "argument"), keep_parts())
+def test_an_interrupted_run_goes_on_only_with_its_arguments(name, argument, interrupted, tmp_path):
+    folder = shutil.copytree(interrupted(name), tmp_path / "run")
+    other = {**OTHER["any"], **OTHER[name]}[argument]
+    change = {argument: other() if callable(other) else other}
+    resumed = partial(entries()[name], **change, results=folder / "result.pickle.xz")
+    assert outcome(resumed) == outcome(partial(entries()[name], **change))
+
+
+def outcome(call):
+    """What was computed, or the error."""
+    try:
+        return digest(call())
+    except ValueError as error:
+        return str(error)
 
 
 @pytest.mark.parametrize("name", storing_functions())
