@@ -421,23 +421,28 @@ def test_tables_are_matched_by_name_or_refused(name):
 # --- what is wrong
 
 
+def no_tables(table):
+    """What none is, or has names that would be ignored."""
+    yield from ("text", 3)
+    if isinstance(table, pd.DataFrame):
+        yield narwhals.from_native(table.iloc[:, ::-1])
+
+
 @pytest.mark.filterwarnings("ignore:the one-step error")
 @pytest.mark.parametrize("name", sorted({*functions_of_tables()} - {"log2p1"}))
-def test_a_table_of_another_library_is_refused(name):
-    """Its names would be ignored; logarithms have no names."""
+def test_what_is_no_table_of_pandas_is_refused(name):
+    """Logarithms have no names."""
     for function, tables, *_ in cases()[name]:
         for argument, table in tables.items():
-            if isinstance(table, pd.DataFrame):
-                other = narwhals.from_native(table.iloc[:, ::-1])
-                with pytest.raises((TypeError, AttributeError)):
-                    function(**tables | {argument: other})
+            for wrong in no_tables(table):
+                with pytest.raises((TypeError, ValueError, AttributeError, FileNotFoundError)):
+                    function(**tables | {argument: wrong})
 
 
 def wrong_tables(table):
     """What is no table of the cells, with finite numbers or labels."""
-    yield from ("text", 3)
+    yield from no_tables(table)
     if isinstance(table, pd.DataFrame):
-        yield narwhals.from_native(table)
         yield table.assign(day=pd.Timestamp("2020-01-01"))
         yield table.assign(large=np.inf)
         yield table.iloc[:, [0, *range(table.shape[1])]]
