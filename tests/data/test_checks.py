@@ -278,6 +278,8 @@ LABELS = pd.DataFrame({"type": list("abc")}, CELLS)
             [pd.concat([LABELS, LABELS], axis=1), CELLS],
             "labels: columns that appear more than once: type",
         ),
+        (checks.match_rows, [LABELS[:2], CELLS, "labels"], "labels: no row for 1 of 3 cells: c"),
+        (checks.match_rows, [LABELS.iloc[[0, 0, 1, 2]], CELLS, "labels"], "labels: .*once: a"),
         (
             checks.match_groups,
             [pd.Series([1, "b", "unknown"], CELLS), TABLE, "groups"],
