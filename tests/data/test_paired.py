@@ -4,35 +4,51 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import change_data, expression_frame, outputs_frame
+from made_up import change_data, counts_frame, expression_frame, outputs_frame
 from scipy import sparse
 from sklearn import config_context
 
 from sbnn.data import paired as paired_cells
+from sbnn.data.checks import dense
 from sbnn.data.paired import as_paired, paired
 
 
 def assert_equal(one, other):
     for name in ("X", "Y", "gene_names", "feature_names", "cell_names"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    np.testing.assert_array_equal(dense(one.counts), dense(other.counts))
+    assert one.labels.equals(other.labels)
+    for name in ("colors", "library_size", "sha256"):
+        assert getattr(one, name) == getattr(other, name)
 
 
 # --- arrays, names and labels
 
 
-def test_arrays_are_single_precision(data):
-    again = change_data(data, X=data.X.astype(float), Y=data.Y.astype(float))
+def in_parts(counts):
+    """Each entry is stored twice, as a half of it."""
+    whole = sparse.csr_array(counts)
+    values, indices = np.repeat(whole.data / 2, 2), np.repeat(whole.indices, 2)
+    return sparse.csr_array((values, indices, 2 * whole.indptr), shape=whole.shape)
+
+
+OF_TABLES = dict.fromkeys(["cell_names", "gene_names", "feature_names"])
+FORMS = {
+    "of double precision": lambda data: {"X": data.X.astype(float), "Y": data.Y.astype(float)},
+    "tables": lambda data: {"X": expression_frame(data), "Y": outputs_frame(data)} | OF_TABLES,
+    "labels by name": lambda data: {"labels": data.labels[::-1]},
+    "counts by name": lambda data: {"counts": counts_frame(data).iloc[::-1, ::-1]},
+    "counts alone": lambda data: {"X": None, "counts": counts_frame(data), "gene_names": None},
+    "sparse counts": lambda data: {"counts": sparse.coo_array(data.counts)},
+    "counts in parts": lambda data: {"counts": in_parts(data.counts)},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_cells_in_another_form_are_the_same(form, data):
+    again = change_data(data, **FORMS[form](data))
     assert again.X.dtype == again.Y.dtype == np.float32
     assert_equal(again, data)
-
-
-def test_tables_keep_names_labels_and_colours(data):
-    X = expression_frame(data)[::-1]
-    Y = outputs_frame(data)[::-1]
-    again = change_data(data, X=X, Y=Y, cell_names=None, gene_names=None, feature_names=None)
-    np.testing.assert_array_equal(again.X, X)
-    assert again.labels.equals(data.labels[::-1])
-    assert again.colors == data.colors
 
 
 def test_arrays_of_an_anndata_are_not_copied(adata):
@@ -93,16 +109,6 @@ def test_what_is_dropped_is_kept_as_text(data):
 
 
 # --- counts, and the library size of expression that was computed from them
-
-
-def test_counts_may_be_stored_in_parts(data):
-    whole = sparse.csr_array(data.counts)
-    indices = np.repeat(whole.indices, 2)
-    values = np.repeat(whole.data / 2, 2)
-    halves = sparse.csr_array((values, indices, 2 * whole.indptr), shape=whole.shape)
-    again = change_data(data, counts=halves)
-    np.testing.assert_array_equal(again.counts.toarray(), data.counts)
-    assert halves.nnz == 2 * whole.nnz
 
 
 @pytest.fixture
@@ -181,27 +187,6 @@ def test_the_fingerprint_is_of_the_content(data):
     assert about["sha256"] == data.sha256, "it is not of what is said about the content"
 
 
-@pytest.mark.parametrize("mode", [None, "r"])
-@pytest.mark.parametrize("convert", [np.asarray, sparse.coo_array])
-def test_a_file_keeps_everything(convert, mode, adata, tmp_path):
-    built = paired(
-        X=None,
-        Y=adata.obsm["outputs"],
-        gene_names=adata.var_names,
-        labels=adata.obs,
-        counts=convert(adata.layers["counts"]),
-        name="tiny",
-        files={"a.csv": "ab"},
-    )
-    expected = as_paired(built)
-    built.write_h5ad(tmp_path / "a.h5ad")
-    found = as_paired(anndata.read_h5ad(tmp_path / "a.h5ad", backed=mode))
-    assert_equal(found, expected)
-    assert found.labels.equals(expected.labels)
-    assert type(found.counts) is type(expected.counts)
-    assert found.about == expected.about
-
-
 # --- what was validated is unpacked, what was changed is checked again, mistakes are named
 
 
@@ -210,17 +195,28 @@ def no_validation(monkeypatch):
     monkeypatch.setattr(paired_cells, "validate_parts", lambda *parts, **options: 1 / 0)
 
 
-@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("convert", [np.asarray, sparse.coo_array])
 def test_validated_cells_are_only_unpacked(convert, adata, tmp_path, request):
-    counts = convert(adata.layers["counts"])
-    built = paired(adata.X, adata.obsm["outputs"], adata.var_names, labels=adata.obs, counts=counts)
+    built = paired(
+        None,
+        adata.obsm["outputs"],
+        adata.var_names,
+        labels=adata.obs,
+        counts=convert(adata.layers["counts"]),
+        name="tiny",
+        files={"a.csv": "ab"},
+    )
+    expected = as_paired(built)
     built.write_h5ad(tmp_path / "a.h5ad")
     request.getfixturevalue("no_validation")
+    for mode in (None, "r"):
+        found = as_paired(anndata.read_h5ad(tmp_path / "a.h5ad", backed=mode))
+        assert_equal(found, expected)
+        assert type(found.counts) is type(expected.counts)
+        assert found.about == expected.about
     labelled = built.copy()
     labelled.obs["batch"] = ["a", "b"] * 60
     labelled.uns["sbnn"]["notes"] = ["of another day"]
-    for cells in (built, labelled, anndata.read_h5ad(tmp_path / "a.h5ad")):
-        assert_equal(as_paired(cells), as_paired(built))
     assert as_paired(labelled).labels["batch"].nunique() == 2
     assert as_paired(labelled).about["notes"] == ["of another day"]
 
@@ -274,11 +270,6 @@ def test_cells_may_be_called_as_a_label_is(adata, data):
 COUNTS = pd.DataFrame(30 * np.arange(12).reshape(3, 4), list("abc"), list("wxyz"))
 X = np.log2(1 + COUNTS)
 Y = pd.DataFrame([[3, 1], [1, 2], [2, 9]], list("abc"), ["Tau", "Rin"])
-
-
-def test_counts_are_matched_by_name():
-    turned = paired(X, Y, counts=COUNTS.iloc[::-1, ::-1])
-    np.testing.assert_array_equal(turned.layers["counts"], COUNTS)
 
 
 @pytest.mark.parametrize(
