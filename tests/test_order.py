@@ -236,7 +236,7 @@ def cases_of_data():
     yield "paired", partial(sbnn.paired, None), about
     tables = {"expression": counts, "outputs": Y, "labels": labels}
     yield "read_tables", sbnn.read_tables, tables
-    totals = counts.sum(axis=1) + 1000 + np.arange(80)
+    totals = counts.sum(axis=1).max() * pd.Series(np.linspace(2, 3, 80), counts.index)
     normalizer = sbnn.CountNormalizer().fit(counts)
     yield "CountNormalizer.transform", normalizer.transform, {"X": counts, "totals": totals}
     normalize = partial(preprocessing.normalize_library_size, target=1e4)
