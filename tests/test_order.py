@@ -1,4 +1,4 @@
-"""Rows and columns of tables in another order change nothing, or are refused.
+"""Tables in another order change nothing or are refused, and what is wrong is called by its name.
 
 Public functions and methods that take tables are found by their signatures: one without a case
 here fails.
@@ -7,6 +7,7 @@ here fails.
 import inspect
 import pkgutil
 import re
+import traceback
 from collections import defaultdict
 from functools import cache, partial
 from itertools import product
@@ -15,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import anndata as ad
 import joblib
+import narwhals
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,6 +60,7 @@ from sbnn.own_data.results import write_tables
 from sbnn.own_data.values import values_table
 from sbnn.plotting.colors import Groups, color_by
 
+PACKAGE = Path(sbnn.__file__).parent
 API = (Path(__file__).resolve().parents[1] / "docs" / "api.md").read_text()
 #: Types and names of arguments that are tables.
 TABLES = re.compile(r"DataFrame|Series\b|AnnData|Counts|CellFeatures|\b(X|x|counts|x0)\b")
@@ -88,11 +91,16 @@ BY_POSITION = {
 }
 
 
+def public_values():
+    """All that are in the reference."""
+    for path in re.findall(r"^   (\w[\w.]*)$", API, re.M):
+        yield pkgutil.resolve_name(f"sbnn.{path}")
+
+
 def functions_of_tables():
     """Names of all that are in the reference, with the class of methods."""
     names = []
-    for path in re.findall(r"^   (\w[\w.]*)$", API, re.M):
-        value = pkgutil.resolve_name(f"sbnn.{path}")
+    for value in public_values():
         functions = {value.__name__: value} if inspect.isfunction(value) else {}
         if inspect.isclass(value):
             for name, method in inspect.getmembers(value, inspect.isfunction):
@@ -153,7 +161,14 @@ def cases_of_estimator(model, arguments):
     adata = ad.AnnData(X, layers={"counts": X})
     for method, new in product(ANSWERS, (X, adata)):
         if hasattr(fitted, method):
-            yield method, getattr(fitted, method), {"X": new}
+            answer_for = getattr(fitted, method)
+            argument, *_ = inspect.signature(answer_for).parameters
+            yield method, partial(call_by_position, answer_for), {argument: new}
+
+
+def call_by_position(function, **tables):
+    """Scikit-learn calls the first argument of `transform` X, whatever it is called."""
+    return function(*tables.values())
 
 
 def cases_of_fits():
@@ -161,10 +176,10 @@ def cases_of_fits():
     X, Y = cells().to_df(), cells().obsm["outputs"]
     bottleneck = network(random_state=0)
 
-    def follow(new_X, new_y):
-        return clone(bottleneck).fit(X, Y, eval_set=(new_X, new_y)).history_
+    def follow(eval_set_X, eval_set_y):
+        return clone(bottleneck).fit(X, Y, eval_set=(eval_set_X, eval_set_y)).history_
 
-    yield "SparseBottleneckRegressor.fit", follow, {"new_X": X, "new_y": Y}
+    yield "SparseBottleneckRegressor.fit", follow, {"eval_set_X": X, "eval_set_y": Y}
     features, types = typed_cells().to_df(), typed_cells().obs["type"].astype(str)
     recurrent = AttentionBiLSTMClassifier(
         hidden=2, max_epochs=1, transfer="joint", validation_share=0.2, random_state=0
@@ -220,7 +235,7 @@ def cases_of_data():
     yield "paired", partial(sbnn.paired, None), about
     tables = {"expression": counts, "outputs": Y, "labels": labels}
     yield "read_tables", sbnn.read_tables, tables
-    totals = counts.sum(axis=1) + 1000 + np.arange(80)
+    totals = counts.sum(axis=1).max() * pd.Series(np.linspace(2, 3, 80), counts.index)
     normalizer = sbnn.CountNormalizer().fit(counts)
     yield "CountNormalizer.transform", normalizer.transform, {"X": counts, "totals": totals}
     normalize = partial(preprocessing.normalize_library_size, target=1e4)
@@ -400,3 +415,104 @@ def test_tables_are_matched_by_name_or_refused(name):
             except ValueError:
                 continue
             assert_alike(changed, usual, which)
+
+
+# --- what is wrong
+
+
+def no_tables(table):
+    """What none is, or has names that would be ignored."""
+    yield from ("text", 3)
+    if isinstance(table, pd.DataFrame):
+        yield narwhals.from_native(table.iloc[:, ::-1])
+
+
+@pytest.mark.filterwarnings("ignore:the one-step error")
+@pytest.mark.parametrize("name", sorted({*functions_of_tables()} - {"log2p1"}))
+def test_what_is_no_table_of_pandas_is_refused(name):
+    """Logarithms have no names."""
+    for function, tables, *_ in cases()[name]:
+        for argument, table in tables.items():
+            for wrong in no_tables(table):
+                with pytest.raises((TypeError, ValueError, AttributeError, FileNotFoundError)):
+                    function(**tables | {argument: wrong})
+
+
+def wrong_tables(table):
+    """What is no table of the cells, with finite numbers or labels."""
+    yield from no_tables(table)
+    if isinstance(table, pd.DataFrame):
+        yield table.assign(day=pd.Timestamp("2020-01-01"))
+        yield table.assign(large=np.inf)
+        yield table.iloc[:, [0, *range(table.shape[1])]]
+    if isinstance(table, pd.Series):
+        yield table.iloc[:-1]
+
+
+def wrong_calls():
+    """Name of a function, a call of it with one wrong argument, and which one this is.
+
+    What estimators are made with is declared to scikit-learn, which names it.
+    """
+    for name, known in cases().items():
+        for function, tables, *_ in known:
+            for argument, table in tables.items():
+                for wrong in wrong_tables(table):
+                    yield name, partial(function, **tables | {argument: wrong}), argument
+    for name, entry in entries().items():
+        if not inspect.isfunction(entry.function):
+            continue
+        for parameter in inspect.signature(entry.function).parameters.values():
+            if isinstance(parameter.default, bool):  # anything is true or false
+                continue
+            may_be_text = "Path" in str(parameter.annotation)
+            for wrong in (-1.5,) if may_be_text else ("text", -1.5):
+                yield name, partial(entry, **{parameter.name: wrong}), parameter.name
+
+
+def own_error(call):
+    """The message of a call that the package refuses, or None, if another one does or nothing."""
+    try:
+        call()
+    except Exception as error:  # noqa: BLE001  # NumPy and pandas raise any kind
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        is_own = Path(last.filename).is_relative_to(PACKAGE) and last.line.startswith("raise")
+        return str(error) if is_own else None
+
+
+def begins_with(message, argument):
+    """Whether the argument, or one of which it is a part, is named before what was expected."""
+    beginning = re.split(":| must | parameter", message)[0].lower()
+    own_name = argument.lower()
+    return any(
+        word == own_name or own_name.startswith(f"{word}_") or own_name.endswith(f"_{word}")
+        for word in re.findall(r"\w+", beginning)
+    )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_error_begins_with_the_argument_that_is_wrong():
+    n_refused, wrong = 0, []
+    for name, call, argument in wrong_calls():
+        message = own_error(call)
+        n_refused += message is not None
+        if message is not None and not begins_with(message, argument):
+            wrong.append(f"{name}, {argument}: {message}")
+    assert n_refused > 300
+    assert not wrong, "\n".join(wrong)
+
+
+def functions_of_records():
+    """Those of `sbnn` itself, with the argument that is one."""
+    for name in dir(sbnn):
+        function = getattr(sbnn, name)
+        if inspect.isfunction(function):
+            first = next(iter(inspect.signature(function).parameters.values()), None)
+            if first and first.annotation == "Record":
+                yield function, first.name
+
+
+@pytest.mark.parametrize(("function", "argument"), [*functions_of_records()])
+def test_a_path_is_no_record(function, argument):
+    with pytest.raises(TypeError, match=rf"^{argument}: expected a Record, .*results\.load"):
+        function("cv.pickle.xz")

@@ -8,13 +8,12 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from entries import cells, network, two_folds
+from entries import cells, network
 from matplotlib.figure import Figure
 
 import sbnn
 from sbnn import CountNormalizer, explore, files
 from sbnn.data.simulate import simulate_patchseq, simulate_tables
-from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.fits import fit_full
 from sbnn.notebook import run_notebook
 from sbnn.plotting import save_figure
@@ -28,13 +27,6 @@ def write_record(folder, seed):
     return save(fit_full(network(random_state=seed), cells()), folder / "record.pickle.xz")
 
 
-def write_result(folder, seed):
-    path = folder / "result.pickle.xz"
-    options = {"results": path, "overwrite": True, "verbose": False}
-    cross_validate(network(random_state=seed), cells(), two_folds(80)[:1], **options)
-    return path
-
-
 def write_model(folder, seed):
     model = network(random_state=seed).fit(cells().to_df(), cells().obsm["outputs"])
     return model.save(folder / "model.safetensors")
@@ -45,12 +37,6 @@ def write_model_of_counts(folder, seed):
     normalizer = CountNormalizer().fit(counts)
     model = network(random_state=seed).fit(normalizer.transform(counts), cells().obsm["outputs"])
     return model.save(folder / "counted.safetensors", normalizer)
-
-
-def write_fit(folder, seed):
-    path = folder / "fit.safetensors"
-    fit_full(network(random_state=seed), cells(), model_file=path)
-    return path
 
 
 def write_page(folder, seed):
@@ -90,10 +76,9 @@ def write_notebook(folder, seed):
 
 
 WRITERS = [value for name, value in sorted(vars().items()) if name.startswith("write_")]
-of_all_writers = pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
 
 
-@of_all_writers
+@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
 def test_only_files_of_the_same_writer_are_replaced(write, tmp_path):
     path = write(tmp_path, seed=1)
     path.chmod(0o600)
@@ -107,18 +92,20 @@ def test_only_files_of_the_same_writer_are_replaced(write, tmp_path):
     assert path.read_text() == "mine"
 
 
-@of_all_writers
-@pytest.mark.parametrize(("step", "error"), [("fsync", FULL), ("replace", KeyboardInterrupt())])
-def test_a_failed_write_leaves_the_old_file(write, step, error, tmp_path, monkeypatch):
-    path = write(tmp_path, seed=1)
-    before = path.read_bytes()
+@pytest.mark.parametrize(("home", "step"), [(Path, "write_bytes"), (os, "fsync"), (os, "replace")])
+@pytest.mark.parametrize("error", [FULL, KeyboardInterrupt()], ids=["full disk", "kill"])
+def test_a_failed_write_leaves_the_old_file(home, step, error, tmp_path, monkeypatch):
+    """Of anything, as all is written in one place."""
+    path = tmp_path / "file.txt"
+    path.write_bytes(b"old")
     with monkeypatch.context() as patches:
-        patches.setattr(os, step, Mock(side_effect=error))
+        patches.setattr(home, step, Mock(side_effect=error))
         with pytest.raises(type(error)):
-            write(tmp_path, seed=2)
-    assert path.read_bytes() == before
-    assert list(tmp_path.rglob(".*.tmp*")) == []
-    assert write(tmp_path, seed=2).read_bytes() != before
+            files.write_atomically(b"new", path, beginning=b"old")
+    assert path.read_bytes() == b"old"
+    assert [*tmp_path.iterdir()] == [path]
+    files.write_atomically(b"new", path, beginning=b"old")
+    assert path.read_bytes() == b"new"
 
 
 def direct_writes(path):

@@ -354,10 +354,11 @@ def validate_parts(parts: Parts, check: bool, is_described: bool = False) -> Mea
     if len(y) != len(x):
         raise ValueError(f"Y: expected the {len(x)} cells of X, got {len(y)}")
 
-    gene_names = choose_names(parts.gene_names, named, "gene_names")
-    genes = checks.fill_names(gene_names, "gene_names", kind="gene", size=x.shape[1])
-    feature_names = choose_names(parts.feature_names, Y, "feature_names")
-    outputs = checks.fill_names(feature_names, "feature_names", kind="output", size=y.shape[1])
+    name_of_named = "counts" if parts.X is None else "X"
+    gene_names, argument = choose_names(parts.gene_names, named, "gene_names", name_of_named)
+    genes = checks.fill_names(gene_names, argument, kind="gene", size=x.shape[1])
+    output_names, argument = choose_names(parts.feature_names, Y, "feature_names", "Y")
+    outputs = checks.fill_names(output_names, argument, kind="output", size=y.shape[1])
     cell_names = parts.cell_names
     for table in (named, Y):
         if cell_names is None:
@@ -366,7 +367,7 @@ def validate_parts(parts: Parts, check: bool, is_described: bool = False) -> Mea
     checks.check_finite(x, "X", cells=cells, columns=genes)
     checks.check_finite(y, "Y", cells=cells, columns=outputs)
     rows = pd.DataFrame(index=cells)
-    checks.check_in_order(rows, named, "counts" if parts.X is None else "X")
+    checks.check_in_order(rows, named, name_of_named)
     checks.check_in_order(rows, Y, "Y")
 
     counts = parts.counts
@@ -408,12 +409,12 @@ def validate_parts(parts: Parts, check: bool, is_described: bool = False) -> Mea
     )
 
 
-def choose_names(given: Any, table: Any, argument: str) -> Any:
-    """Names that were given, or those of the columns of a table, but not both."""
+def choose_names(given: Any, table: Any, argument: str, of_table: str) -> tuple[Any, str]:
+    """Names that were given, or those of the columns of a table, but not both, and the argument."""
     columns = getattr(table, "columns", None)
     if given is not None and columns is not None:
         raise ValueError(f"{argument}: the table has names of its own; rename its columns instead")
-    return columns if given is None else given
+    return (given, argument) if columns is None else (columns, of_table)
 
 
 def _float_matrix(values, argument):

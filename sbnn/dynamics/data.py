@@ -123,10 +123,9 @@ def trajectories(
             raise ValueError(
                 f"gene_names: the table has the genes {abbreviate(columns)}; leave gene_names out"
             )
-        gene_names = columns
-    elif times is None:
-        raise TypeError("times: expected the times of each sample, as values are no DataFrame")
+        gene_names, argument = columns, "values"
     else:
+        argument = "gene_names"
         _check_samples(values, times)
         samples, gene_names = _arrange_genes(values, gene_names)
         obs, expression = _concatenate_samples(samples, times)
@@ -136,9 +135,9 @@ def trajectories(
     obs = obs.astype({"sample": str, "time": float})
     positions = obs.groupby("sample").cumcount().astype(str)
     obs.index = obs["sample"] + "_" + positions
-    names = fill_names(gene_names, "gene_names", kind="gene", size=X.shape[1])
+    names = fill_names(gene_names, argument, kind="gene", size=X.shape[1])
     adata = ad.AnnData(X, obs, pd.DataFrame(index=names))
-    as_trajectories(adata)
+    as_trajectories(adata, "values")
     return annotate_adata(adata, "trajectories", ("sample", "time"), **about)
 
 
@@ -146,6 +145,8 @@ def _check_samples(values, times):
     """Reject what is no list of values and of times of samples."""
     parts: dict[str, Any] = {"values": values, "times": times}
     for argument, given in parts.items():
+        if given is None:
+            raise TypeError(f"{argument}: expected the times of each sample beside an array")
         if isinstance(given, str) or not np.iterable(given) or not [*given]:
             raise TypeError(f"{argument}: expected those of each sample, got {given!r}")
     for sample_values in values:
@@ -197,15 +198,15 @@ def read_table_of_times(table: pd.DataFrame) -> pd.DataFrame:
     return read_numbers(table.drop(columns="sample"), "values").assign(sample=table["sample"])
 
 
-def as_trajectories(data: AnnData | Samples) -> Samples:
+def as_trajectories(data: AnnData | Samples, argument: str = "trajectories") -> Samples:
     """Check an AnnData from `trajectories` and convert it, in order of appearance."""
     if isinstance(data, Samples):
         return data
     if not isinstance(data, AnnData) or not {"sample", "time"} <= {*data.obs}:
         raise TypeError("trajectories: expected an AnnData with sample and time in obs")
-    check_numeric(data, "trajectories")
+    check_numeric(data, argument)
     table = data.to_df()
-    check_finite(table, "trajectories")
+    check_finite(table, argument)
     X = table.to_numpy(dtype=np.float64)
     largest = X.max(initial=0)
     if largest > BEYOND_LOG:

@@ -95,6 +95,7 @@ def simulate_network(
     check_number("n_samples", n_samples, int, low=1)
     check_number("noise", noise, float, low=0)
     check_number("n_test", n_test, int, low=1)
+    check_number("wrong", wrong, float, low=0, high=1)
     network = GeneNetwork.random(n_genes, random_state=random_state)
     prior = network.misplaced_prior(wrong, random_state)
     train = network.simulate(n_samples, noise, random_state)

@@ -23,7 +23,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
-from sbnn.data.checks import abbreviate, check_in_order, known_labels
+from sbnn.data.checks import abbreviate, check_in_order, check_one_for_each, known_labels
 from sbnn.data.inputs import COUNT
 from sbnn.determinism import atomic_fit, reproducible
 from sbnn.ephys_types.base import CellFeatures, TypeClassifier, columns_with_values
@@ -309,6 +309,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         random = check_random_state(self.random_state)
         if groups is None:
             groups = np.arange(len(features))
+        check_one_for_each(groups, "groups")
         source_seed = None
         if self.transfer == "pretrained":
             source_seed = random.randint(2**31 - 1)  # before draws that depend on the cells

@@ -164,7 +164,7 @@ def cross_validate_classifier(
     fit_cells = replace(cells, y=y, labels=cells.labels[donor_column])
     source_cells = None
     if source is not None:
-        source_cells = as_typed(source)
+        source_cells = as_typed(source, "source")
         order = order_by_name(source_cells.feature_names, cells.feature_names, "source")
         source_cells = replace(
             source_cells,

@@ -124,13 +124,13 @@ def typed_cells(
     return annotate_adata(ad.AnnData(values, obs, var), "typed_cells", ["type"], **about)
 
 
-def as_typed(data: AnnData | TypedCells) -> TypedCells:
+def as_typed(data: AnnData | TypedCells, argument: str = "data") -> TypedCells:
     """Convert an AnnData from `typed_cells`, or with ``type`` in ``obs``."""
     if isinstance(data, TypedCells):
         return data
     if not isinstance(data, ad.AnnData):
         got = type(data).__name__
-        raise TypeError(f"data: expected an AnnData as from sbnn.typed_cells, got {got}")
+        raise TypeError(f"{argument}: expected an AnnData as from sbnn.typed_cells, got {got}")
     checked = typed_cells(
         load_into_memory(data).to_df(),
         data.obs,

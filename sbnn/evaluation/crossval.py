@@ -29,7 +29,7 @@ from sbnn.evaluation.folds import (
 )
 from sbnn.evaluation.runs import configure, describe_estimator, fit_all
 from sbnn.metrics import feature_r2, pooled_r2
-from sbnn.results import Fold, Record, plain_params
+from sbnn.results import Fold, Record, check_record, plain_params
 
 DETAILS = ("test_predictions", "history")
 
@@ -246,6 +246,7 @@ def epoch_curves(record: Record, **params: object) -> pd.DataFrame:
     DataFrame
         Columns of ``history_`` and ``fold``.
     """
+    check_record("record", record)
     tables = record.history[record.find(**params)]
     curves = [table.assign(fold=fold) for fold, table in enumerate(tables)]
     return pd.concat(curves, ignore_index=True)

@@ -205,6 +205,7 @@ def complementary_pairs(
     For pairs of disjoint halves, the bounds of Shah and Samworth (J. R. Stat. Soc. B 75, 2013) need
     no exchangeable genes, unlike that of Meinshausen and Buehlmann (2010) for random halves.
     """
+    check_number("n_pairs", n_pairs, int, low=1)
     codes = np.arange(n) if groups is None else group_codes(groups, "groups")
     n_groups = codes.max() + 1
     size = n_groups // 2

@@ -46,6 +46,7 @@ def paper_folds(n: int, n_folds: int = 10, seed: int = 42) -> list[Fold]:
     >>> [(len(train), len(test)) for train, test in paper_folds(25, n_folds=3)]
     [(17, 8), (17, 8), (17, 8)]
     """
+    check_number("n", n, int, low=2)
     check_number("n_folds", n_folds, int, low=2, high=n)
     size = n // n_folds
     # the generator used for the published folds

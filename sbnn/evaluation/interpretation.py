@@ -21,7 +21,7 @@ from sbnn.evaluation.runs import describe_estimator, store_result
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.models.stacked import StackedRegressor
-from sbnn.results import Record
+from sbnn.results import Record, check_record
 
 
 def interpret(
@@ -176,6 +176,7 @@ def interpret_held_out(
         As from `interpret`, for `sbnn.plotting.effect_map`.
     """
     cells = as_paired(data)
+    check_record("halves", halves)
     stability = selection_table(halves)
     held_out = "a quarter"
     if groups is None:

@@ -6,7 +6,6 @@ import pytest
 from scipy import sparse
 
 from sbnn import CountNormalizer
-from sbnn.data.preprocessing import normalize_library_size, select_genes
 
 
 @pytest.fixture
@@ -86,17 +85,3 @@ def test_few_genes_are_warned_of(counts, fitted):
     fitted.count_share_ = np.full(40, 1 / 40)
     with pytest.warns(UserWarning, match="X: counts of 38 of the 40 genes.* have 5.0% of"):
         fitted.transform(counts.iloc[:, :2] + 1)
-
-
-def test_totals_are_of_the_same_cells(counts):
-    totals = counts.sum(axis=1) * 2
-    assert normalize_library_size(counts, totals=totals).shape == counts.shape
-    with pytest.raises(ValueError, match="totals: expected the cells"):
-        normalize_library_size(counts, totals=totals[::-1])
-
-
-def test_what_is_behind_a_mask_is_no_count(counts):
-    masked = np.ma.masked_less(counts.to_numpy(), 3)
-    for take in (normalize_library_size, CountNormalizer().fit, lambda c: select_genes(c, 2)):
-        with pytest.raises(ValueError, match="masked values"):
-            take(masked)

@@ -77,14 +77,6 @@ def test_the_checksum_of_a_file_without_a_known_one_is_printed(small_scala, monk
     assert adata.uns["sbnn"]["files"]["gene_counts.csv"] == checksum
 
 
-def test_cells_without_counts_are_refused(small_scala, monkeypatch):
-    folder, counts, _ = small_scala
-    counts.iloc[:, 1:].to_csv(folder / "gene_counts.csv")
-    published(monkeypatch, "gene_counts.csv", (folder / "gene_counts.csv").read_bytes())
-    with pytest.raises(ValueError, match="counts: no row for 1 of 6 cells: 20180918sample0"):
-        load_dataset("scala")
-
-
 def test_ion_channel_genes_are_those_of_the_term_list_with_ten_counts(small_scala, monkeypatch):
     folder, counts, _ = small_scala
     complete = counts.assign(unused=0)  # of the cells, but its counts matter

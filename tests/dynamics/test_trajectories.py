@@ -127,8 +127,8 @@ def test_values_may_be_sparse(table):
 @pytest.mark.parametrize(
     ("column", "rows", "value", "message"),
     [
-        ("B", 4, np.nan, "trajectories: NaN in cell 'y_2', column 'B'"),
-        ("B", 4, np.inf, "trajectories: infinity .* cell 'y_2', column 'B'"),
+        ("B", 4, np.nan, "values: NaN in cell 'y_2', column 'B'"),
+        ("B", 4, np.inf, "values: infinity .* cell 'y_2', column 'B'"),
         ("B", ALL, "low", "got 'low' in row '0', column 'B'"),
         ("A", ALL, 99, "up to 99, .* no log values"),
         ("time", 4, 0, "sample y"),

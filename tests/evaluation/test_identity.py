@@ -20,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sbnn import DistilledSettings
 from sbnn.data.counts import log2p1, normalize_library_size
 from sbnn.data.fingerprint import bound_arguments, fingerprint, fingerprint_arguments
-from sbnn.data.paired import paired
+from sbnn.data.paired import as_paired, paired
 from sbnn.evaluation.runs import configure, describe_estimator
 from sbnn.models.linear import LeaveOneOutRidge
 from sbnn.results import Record
@@ -266,21 +266,18 @@ def change_colors(adata):
     adata.uns["type_colors"] = adata.uns["type_colors"][::-1]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        change_genes,
-        change_expression,
-        change_counts,
-        change_outputs,
-        change_truth,
-        change_prior,
-        change_types,
-        change_mice,
-        change_name,
-        change_colors,
-    ],
-)
+MEASUREMENTS = [change_genes, change_expression, change_counts, change_outputs]
+OTHERS_OF_CELLS = [
+    change_truth,
+    change_prior,
+    change_types,
+    change_mice,
+    change_name,
+    change_colors,
+]
+
+
+@pytest.mark.parametrize("change", MEASUREMENTS + OTHERS_OF_CELLS)
 def test_an_anndata_is_identified_as_it_is_now(adata, change):
     adata = adata.copy()
     adata.obs["mouse"] = np.arange(adata.n_obs) % 3
@@ -288,6 +285,8 @@ def test_an_anndata_is_identified_as_it_is_now(adata, change):
     usual = fingerprint_arguments(arguments)["data"]
     change(adata)
     assert fingerprint_arguments(arguments)["data"] != usual
+    is_as_noted = as_paired(adata).sha256 == adata.uns["sbnn"]["sha256"]
+    assert is_as_noted == (change in OTHERS_OF_CELLS)
 
 
 def test_logarithms_of_another_processor_are_the_same(adata, data):
@@ -302,6 +301,15 @@ def test_logarithms_of_another_processor_are_the_same(adata, data):
 def test_other_expression_with_the_same_counts_differs(data):
     other = replace(data, X=data.X + 0.1)
     assert fingerprint(other) != fingerprint(data)
+
+
+def test_sparse_cells_are_the_same(adata):
+    dense = adata.copy()
+    change_expression(dense)
+    matrix = dense.copy()
+    matrix.X = sparse.csr_matrix(dense.X)
+    assert fingerprint(matrix) == fingerprint(dense)
+    assert as_paired(matrix).sha256 == as_paired(dense).sha256
 
 
 def test_counts_beside_other_values_are_identified(adata):
@@ -321,12 +329,13 @@ def test_numbers_of_donors_are_not_rounded(adata):
     assert fingerprint(one) != fingerprint(other)
 
 
-def test_every_cell_is_looked_at():
+@pytest.mark.parametrize("cell", [1, 2400])
+def test_every_cell_is_looked_at(cell):
     counts = np.random.default_rng(0).poisson(5, (2500, 4)) + 1
     X = log2p1(normalize_library_size(counts, 20))
     usual = paired(X, counts=counts, library_size=20, check=False)
     other = usual.copy()
-    other.X[1] = 0
+    other.X[cell] = 0
     assert fingerprint(other) != fingerprint(usual)
 
 

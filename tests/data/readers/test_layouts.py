@@ -47,14 +47,6 @@ def clustering(blood):
     return blood_clustering(counts)
 
 
-def test_typed_cord_blood_without_counts_is_refused(blood, blood_files, read_blood):
-    rna_path, _ = blood_files
-    counts, _ = blood
-    counts.drop(columns="CD4_0").to_csv(rna_path)
-    with pytest.raises(ValueError, match="counts: no row for 1 of 20 cells: CD4_0"):
-        read_blood()
-
-
 @pytest.fixture
 def typed(clustering):
     """The cells that have a type and are no erythrocytes."""
