@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from files import published, put
-from made_up import counts_frame
+from material.cells import counts_frame
+from material.files import published, put
 
 from sbnn.data import datasets
 from sbnn.data.datasets import find_file, load_dataset

@@ -11,18 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
-from entries import (
-    FEW_STEPS,
-    cells,
-    courses,
-    digest,
-    entries,
-    few_trees,
-    network,
-    storing_functions,
-    two_folds,
-    typed_cells,
-)
+from material.calls import entries, storing_functions
+from material.cells import cells, courses, two_folds, typed_cells
+from material.comparisons import digest
+from material.estimators import FEW_STEPS, few_trees, network
 from scipy import sparse
 
 from sbnn import DistilledBottleneckRegressor

@@ -2,16 +2,10 @@
 
 import numpy as np
 import pytest
-from entries import (
-    FEW_STEPS,
-    cells,
-    content,
-    courses,
-    few_trees,
-    halves_record,
-    network,
-    typed_cells,
-)
+from material.calls import record_of_halves
+from material.cells import cells, courses, typed_cells
+from material.comparisons import content
+from material.estimators import FEW_STEPS, few_trees, network
 
 from sbnn import DistilledBottleneckRegressor, LeaveOneOutRidge
 from sbnn.data.paired import paired
@@ -137,7 +131,7 @@ def test_held_out_cells_choose_no_gene(has_counts, preselect, groups):
             # which takes expression and outputs as they are scaled
             network(standardize=False, random_state=0),
             change_cells(held_out, has_counts, parts),
-            halves_record(),
+            record_of_halves(),
             groups=groups,
             preselect=preselect,
         )

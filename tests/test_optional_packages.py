@@ -3,16 +3,15 @@
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import numpy as np
 import pytest
+from material.paths import ROOT
 from packaging.requirements import Requirement
 
 from sbnn.errors import EXTRAS, require
 from sbnn.models.sparse_linear import SparseReducedRankRegression
 
-ROOT = Path(__file__).resolve().parents[1]
 CORE = """
 import sys
 sys.modules.update(dict.fromkeys(sys.argv[1:]))  # as if they were not installed

@@ -10,7 +10,6 @@ import re
 from collections import defaultdict
 from functools import cache, partial
 from itertools import product
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import anndata as ad
@@ -19,19 +18,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from by_name import assert_alike, backwards, named
-from entries import (
-    answer,
-    cells,
-    courses,
-    entries,
-    halves_record,
-    network,
-    network_record,
-    screened_cells,
-    typed_cells,
-)
-from layouts import MOTOR_CORTEX, as_published, mouse_features
+from material.calls import answer, entries, record_of_fit, record_of_halves
+from material.cells import cells, courses, screened_cells, typed_cells
+from material.comparisons import assert_alike, backwards, named
+from material.estimators import network
+from material.layouts import MOTOR_CORTEX, as_published, mouse_features
+from material.paths import ROOT
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
@@ -58,7 +50,7 @@ from sbnn.own_data.results import write_tables
 from sbnn.own_data.values import values_table
 from sbnn.plotting.colors import Groups, color_by
 
-API = (Path(__file__).resolve().parents[1] / "docs" / "api.md").read_text()
+API = (ROOT / "docs" / "api.md").read_text()
 #: Types and names of arguments that are tables.
 TABLES = re.compile(r"DataFrame|Series\b|AnnData|Counts|CellFeatures|\b(X|x|counts|x0)\b")
 #: Functions that take arrays or one table without names, give positions, or write in its order.
@@ -265,7 +257,7 @@ def cases_of_evaluation():
     yield "cross_validate", validate, pair
     yield "gene_selection", select, {"data": adata}
     few_genes = network(n_genes=3, random_state=0).fit(X, Y)
-    stability = sbnn.selection_table(halves_record())
+    stability = sbnn.selection_table(record_of_halves())
     interpret = partial(sbnn.interpret, few_genes)
     tables = pair | {"stability": stability}
     yield "interpret", lambda **tables: interpret(**tables).table, tables
@@ -276,7 +268,7 @@ def cases_of_evaluation():
         grouped = partial(entries()[name], data=adata)
         yield name, grouped, {"groups": adata.obs["donor"]}
     yield "map_trust", entries()["map_trust"], {"data": adata}
-    explore = partial(page_data, network_record())
+    explore = partial(page_data, record_of_fit())
     yield "explore", lambda data: explore(data=data)["genes"], {"data": adata}
     screened = {"adata": screened_cells()}
     yield "recovery", lambda adata: recovery(LinearShift(3), adata)[0], screened
@@ -297,7 +289,7 @@ def cases_of_evaluation():
 
 def cases_of_own_data():
     """What `sbnn fit` and `sbnn predict` write and draw."""
-    record, adata = network_record(), cells()
+    record, adata = record_of_fit(), cells()
     bottleneck = network(random_state=0).fit(adata)
     place = partial(predict_cells, bottleneck, counts=False)
     yield "predict_cells", place, {"expression": adata.to_df()}

@@ -4,15 +4,14 @@ import json
 import re
 import subprocess
 import tomllib
-from pathlib import Path
 
 import pytest
+from material.paths import NOTEBOOKS, ROOT
 from packaging.requirements import Requirement
 
 import sbnn
 
-ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -59,13 +58,13 @@ def test_tracked_files_stay_below_the_limit(tracked):
     assert size < int(limit) * 1e6
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_notebooks_have_one_cell_of_parameters(path):
     tags = [cell["metadata"].get("tags") for cell in code_cells(path)]
     assert tags.count(["parameters"]) == 1
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_notebooks_have_pictures_and_no_error(path):
     outputs = [output for cell in code_cells(path) for output in cell["outputs"]]
     assert "error" not in {output["output_type"] for output in outputs}

@@ -3,7 +3,8 @@
 import inspect
 
 import pytest
-from entries import digest, entries, functions_with
+from material.calls import entries, functions_with
+from material.comparisons import digest
 
 SEEDS = ("seed", "random_state", "seeds")
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from entries import cells, network, two_folds
+from material.cells import cells, two_folds
+from material.estimators import network
 from matplotlib.figure import Figure
 
 import sbnn

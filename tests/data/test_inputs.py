@@ -4,7 +4,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import expression_frame
+from material.cells import expression_frame
 from scipy import sparse
 
 from sbnn import (

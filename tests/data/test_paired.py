@@ -4,7 +4,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import change_data, expression_frame, outputs_frame
+from material.cells import change_data, expression_frame, outputs_frame
 from scipy import sparse
 from sklearn import config_context
 

@@ -5,13 +5,22 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import colors_of, error_bars, heights, lines_of, texts_on, tick_names
-from figure_records import DYNAMICS, EFFECTS_OF_NETWORKS, PATHS, axes_of
-from made_up import assert_tidy, figure_text
+from material.drawn import (
+    assert_tidy,
+    colors_of,
+    error_bars,
+    figure_text,
+    heights,
+    lines_of,
+    texts_on,
+    tick_names,
+)
+from material.figures import axes_of
+from material.paths import ROOT, SAVED_MODELS
+from material.records import DYNAMICS, EFFECTS_OF_NETWORKS, PATHS
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 from pages import to_markdown
-from same import ROOT
 
 from sbnn.dynamics import report
 from sbnn.results import records_by_name
@@ -95,7 +104,7 @@ def test_a_quick_run_has_no_interval(records):
 @pytest.fixture(scope="module")
 def committed():
     """Committed records of a data set."""
-    return lambda dataset: report.read_dynamics_records(ROOT / "saved_models" / dataset)
+    return lambda dataset: report.read_dynamics_records(SAVED_MODELS / dataset)
 
 
 def test_the_figure_of_committed_records_is_tidy(committed):
@@ -221,7 +230,7 @@ def test_the_headline_says_whether_a_network_helps(error, word):
 
 
 def test_the_page_has_the_tests_of_known_targets():
-    records = report.read_dynamics_records(ROOT / "saved_models" / "breast_desmedt")
+    records = report.read_dynamics_records(SAVED_MODELS / "breast_desmedt")
     of_targets = records_by_name(records, "targets", report.METHOD_LABELS)
     table = report.known_targets_table(of_targets).rename(index=report.METHOD_LABELS)
     page = (ROOT / "docs" / "dynamics.md").read_text()

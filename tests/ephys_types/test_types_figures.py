@@ -1,8 +1,9 @@
 """Figures of classifiers show the scores of their records, beside the published ones."""
 
 import pytest
-from drawn import colors_of, error_bars, image_of, lines_of, tick_names
-from figure_records import CLASSIFIERS, FAMILIES, axes_of
+from material.drawn import colors_of, error_bars, image_of, lines_of, tick_names
+from material.figures import axes_of
+from material.records import CLASSIFIERS, FAMILIES
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from made_up import SelectingRidge, change_data
+from material.cells import change_data
+from material.estimators import SelectingRidge
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as equal
 from scipy import sparse

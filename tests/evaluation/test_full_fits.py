@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import expression_frame
+from material.cells import expression_frame
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_equal
 from scipy import stats

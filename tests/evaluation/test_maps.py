@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up import change_data
+from material.cells import change_data
 from numpy.testing import assert_allclose as close
 from scipy import stats
 from sklearn.base import clone

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from made_up import SelectingRidge
+from material.estimators import SelectingRidge
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as equal
 from numpy.testing import assert_equal

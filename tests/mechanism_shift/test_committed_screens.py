@@ -8,15 +8,15 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import error_bars
-from figure_records import axes_of
-from same import ROOT, assert_same
+from material.comparisons import assert_same
+from material.drawn import error_bars
+from material.figures import axes_of
+from material.paths import ROOT, SAVED_MODELS
 
 from sbnn import load_dataset, results
 from sbnn.evaluation import runs
 from sbnn.mechanism_shift import SparseShiftVAE, edges_of, report, z_score_expression
 
-SAVED = ROOT / "saved_models"
 sys.path.insert(0, str(ROOT / "benchmarks"))
 benchmark = importlib.import_module("screen_rivals")
 to_markdown = importlib.import_module("pages").to_markdown
@@ -31,7 +31,9 @@ def test_committed_fits_to_simulated_screens_come_out_the_same(name):
     model, edges = benchmark.METHODS[name]
     record = benchmark.recovery_by_seed(model, edges, benchmark.SMALL, [0], benchmark.HELD_OUT)
     found = record.scores.drop(columns="seconds")
-    stored = results.load(SAVED / "simulated_screen" / f"shift_small_{name}.pickle.xz").scores
+    stored = results.load(
+        SAVED_MODELS / "simulated_screen" / f"shift_small_{name}.pickle.xz"
+    ).scores
     tolerance = {"rtol": 1e-4}
     if name == "default":
         # Training drifts apart from the first different bit of a processor, and the published F1
@@ -47,7 +49,9 @@ def test_committed_fit_to_a_real_screen_comes_out_the_same():
         adata = load_dataset("papalexi", download=False, verbose=False)
     except FileNotFoundError:
         pytest.skip("the data are not here")
-    stored = results.load(SAVED / "papalexi" / "shift_fits.pickle.xz").graph.query("seed == 0")
+    stored = results.load(SAVED_MODELS / "papalexi" / "shift_fits.pickle.xz").graph.query(
+        "seed == 0"
+    )
     n_edges = (stored["probability"] > 0.5).sum()
     model = SparseShiftVAE(10, random_state=0).fit(adata)
     edges = edges_of(model.shift_graph_)
@@ -57,7 +61,7 @@ def test_committed_fit_to_a_real_screen_comes_out_the_same():
 
 def test_the_benchmark_takes_its_committed_results(monkeypatch):
     monkeypatch.setattr(runs, "require_writable", lambda path: pytest.fail(f"{path}: not taken"))
-    tables_of_simulated = benchmark.measure(SAVED, only="script_*,new_*,*_targeted_*")
+    tables_of_simulated = benchmark.measure(SAVED_MODELS, only="script_*,new_*,*_targeted_*")
     assert len(tables_of_simulated) == 7
 
 
@@ -65,7 +69,7 @@ def test_the_page_has_the_tables_of_held_out_cells():
     page = (ROOT / "docs" / "mechanism_shift.md").read_text()
     records = {}
     for dataset in ("papalexi", "simulated_screen"):
-        records |= report.read_screens_records(SAVED / dataset)
+        records |= report.read_screens_records(SAVED_MODELS / dataset)
     *_, likelihoods, edges = report.screens_tables(records).values()
     assert to_markdown(likelihoods) in page
     assert to_markdown(edges) in page
@@ -73,7 +77,7 @@ def test_the_page_has_the_tables_of_held_out_cells():
 
 def test_the_page_has_the_tables_of_held_out_perturbations():
     page = (ROOT / "docs" / "mechanism_shift.md").read_text()
-    records = report.read_screens_records(SAVED / "simulated_screen")
+    records = report.read_screens_records(SAVED_MODELS / "simulated_screen")
     new = {name: record for name, record in records.items() if name.startswith("new_")}
     small, script = report.screens_tables(new).values()
     assert to_markdown(small) in page

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from notebook import NOTEBOOKS
+from material.paths import NOTEBOOKS
 
 from sbnn import cli, files
 from sbnn.data.simulate import simulate_tables

@@ -2,8 +2,18 @@
 
 import numpy as np
 import pytest
-from drawn import bands_of, colors_of, edges, error_bars, heights, labels_of, lines_of, texts_on
-from figure_records import AT_ONCE, LINEAR, NETWORK, RIDGE, STAGES, axes_of
+from material.drawn import (
+    bands_of,
+    colors_of,
+    edges,
+    error_bars,
+    heights,
+    labels_of,
+    lines_of,
+    texts_on,
+)
+from material.figures import axes_of
+from material.records import AT_ONCE, LINEAR, NETWORK, RIDGE, STAGES
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 

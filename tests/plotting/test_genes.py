@@ -4,9 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drawn import bands_of, colors_of, edges, heights, image_of, lines_of, tick_names
-from figure_records import EFFECTS, GENES, GENES_CURVE, HALVES, OUTPUTS, SELECTION, axes_of
-from made_up import figure_text, halves_record
+from material.drawn import (
+    bands_of,
+    colors_of,
+    edges,
+    figure_text,
+    heights,
+    image_of,
+    lines_of,
+    tick_names,
+)
+from material.figures import axes_of
+from material.records import EFFECTS, GENES, GENES_CURVE, HALVES, OUTPUTS, SELECTION, halves_record
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 

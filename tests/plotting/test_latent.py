@@ -5,9 +5,28 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import cells_at, cells_of, legend_of, slopes_of, texts_on, tick_names
-from figure_records import GENES, HALVES, NARROW, OTHER_WIDTHS, OUTPUTS, WIDE, WIDTHS, axes_of
-from made_up import COLORS, TYPES, figure_text, fit_record
+from material.drawn import (
+    cells_at,
+    cells_of,
+    figure_text,
+    legend_of,
+    slopes_of,
+    texts_on,
+    tick_names,
+)
+from material.figures import axes_of
+from material.records import (
+    COLORS,
+    GENES,
+    HALVES,
+    NARROW,
+    OTHER_WIDTHS,
+    OUTPUTS,
+    TYPES,
+    WIDE,
+    WIDTHS,
+    fit_record,
+)
 from numpy.testing import assert_allclose
 from sklearn.linear_model import LinearRegression
 

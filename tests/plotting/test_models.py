@@ -4,8 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drawn import colors_of, error_bars, labels_of, lines_of, texts_on, tick_names
-from figure_records import (
+from material.drawn import (
+    colors_of,
+    error_bars,
+    figure_text,
+    labels_of,
+    lines_of,
+    texts_on,
+    tick_names,
+)
+from material.figures import axes_of
+from material.records import (
     HALVES,
     LINEAR,
     OTHER_WIDTHS,
@@ -14,10 +23,8 @@ from figure_records import (
     RIDGE,
     SEEDS,
     WIDTHS,
-    axes_of,
     folds_record,
 )
-from made_up import figure_text
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 

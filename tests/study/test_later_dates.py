@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import ridge_record
+from material.records import ridge_record
 
 from sbnn.study.later_dates import intervals_over_days, r2_without_offsets
 

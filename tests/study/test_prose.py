@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from notebook import NOTEBOOKS
+from material.paths import NOTEBOOKS
 
 DECIMAL = re.compile(r"(?<![\w.])\d+\.\d{2,}(?![\d.])")
 

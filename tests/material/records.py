@@ -1,30 +1,115 @@
-"""Records of which figures are tested, the figures, and the same in another order.
+"""Made-up records: of fits, folds and halves, and those of which every figure is tested."""
 
-Each number of a cross-validation is its mean in the second of three folds, and 0.1 more and less in
-the others, so that the SD is 0.1.
-"""
-
-import functools
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-from made_up import fit_record, halves_record, ridge_record
+from sklearn.preprocessing import scale
 
-from sbnn import plotting
-from sbnn.data.paired import paired
-from sbnn.dynamics.report import (
-    MAPPED_METHODS,
-    PUBLISHED_ACCURACY,
-    accuracy_by_sparsity,
-    known_targets_map,
-    network_maps,
-    predicted_paths,
-)
-from sbnn.ephys_types.plotting import importance_of_families, model_scores
-from sbnn.mechanism_shift.report import recovery_subplots
+from sbnn.dynamics.report import MAPPED_METHODS, PUBLISHED_ACCURACY
+from sbnn.evaluation.fits import complementary_pairs
+from sbnn.evaluation.folds import paper_folds
 from sbnn.results import Record
+
+TYPES = ["A1", "B2", "C1", "A2", "B1", "C2"]
+
+
+COLORS = ["#AA0000", "#11BB11", "#0000AA", "#BB3300", "#00AA00", "#3333CC"]
+
+
+CLUSTER_CENTRES = [[0, 0], [6, 1], [2, 7]]
+
+
+def ridge_record():
+    """A cross-validation in three folds."""
+    values = {
+        "test_r2": np.full((3, 1), 0.45),
+        "gene_names": np.array([f"g{i}" for i in range(40)]),
+    }
+    return Record(
+        experiment="cross-validation",
+        dataset="made up",
+        sha256="s",
+        params=[{}],
+        settings={"estimator": {"class": "sbnn.LeaveOneOutRidge", "params": {}}},
+        values=values,
+    )
+
+
+def fit_record(width=2, n=90, n_genes=12, features=("AP width", "Tau", "x", "y"), norms=True):
+    """A fit to all cells, of three families with two types each."""
+    rng = np.random.default_rng(0)
+    centres = np.resize(CLUSTER_CENTRES, (n, 2))
+    n_outputs = len(features)
+    labels = {"family": np.resize(list("ABC"), n), "type": np.resize(TYPES, n)}
+    embedding = centres + rng.normal(size=(n, 2))
+    predictions = rng.normal(size=(n, n_outputs))
+    outputs = scale(rng.normal(size=(n, n_outputs)))
+    values = {
+        "latent": np.zeros((n, width)),
+        "embedding": embedding.astype("f4"),
+        "feature_names": np.array(features),
+        "predictions": predictions,
+        "outputs": outputs.astype("f4"),
+        "train_feature_r2": np.linspace(0.1, 0.9, n_outputs),
+        "kept_genes": np.array([f"Gene{i}" for i in range(n_genes)]),
+        "expression": rng.normal(size=(n, n_genes)),
+        "predicted_expression": np.tile(np.linspace(0.1, 2, n_genes), (n, 1)),
+        "selected": np.arange(4 + n_genes) >= 4,
+        "labels": pd.DataFrame(labels),
+        "colors": dict(zip(TYPES, COLORS, strict=True)),
+        "cell_names": np.array([f"cell{i}" for i in range(n)]),
+    }
+    if norms:
+        values["gene_norms"] = np.append(np.full(4, 99.0), np.arange(n_genes))
+    params = {"n_components": width}
+    estimator = {"class": "sbnn.SparseBottleneckRegressor", "params": params}
+    return Record(
+        experiment="fit",
+        dataset="made up",
+        sha256="s",
+        params=[params],
+        seed=0,
+        settings={"estimator": estimator},
+        values=values,
+    )
+
+
+def cross_validation_record(fit):
+    """A cross-validation of a fit, in the units of its folds, without the last few cells."""
+    rng = np.random.default_rng(1)
+    n_outputs = len(fit.feature_names)
+    folds = paper_folds(len(fit.outputs), 4)
+    predicted = []
+    for _, test in folds:
+        z_scores = rng.normal(size=(len(test), n_outputs))
+        predicted.append(z_scores.astype("f4"))
+    estimator = {"class": "sbnn.SparseBottleneckRegressor", "params": {}}
+    return Record(
+        experiment="cross-validation",
+        dataset="made up",
+        sha256=fit.sha256,
+        params=[{"n_components": 1}, {"n_components": 2}],
+        seed=0,
+        settings={"scaling": "fold", "estimator": estimator},
+        folds=folds,
+        values={
+            "test_predictions": [[None] * 4, predicted],
+            "test_r2": rng.uniform(size=(4, 2)),
+            "test_feature_r2": rng.uniform(size=(4, 2, n_outputs)),
+            "feature_names": fit.feature_names,
+        },
+    )
+
+
+def halves_record(selected, gene_names):
+    """Genes that are selected (n_halves, n_genes) by fits to halves of the cells."""
+    folds = complementary_pairs(40, len(selected) // 2)
+    of_points = selected[:, np.newaxis]
+    values = {"selected": of_points, "gene_names": gene_names, "n_selected": of_points.sum(axis=2)}
+    return replace(ridge_record(), folds=folds, values=values)
+
 
 OUTPUTS = ["Tau", "AHP", "Rebound", "a", "b", "c"]
 GENES = [f"Gene{letter}" for letter in "ABCDEFGHIJKL"]
@@ -275,131 +360,3 @@ SCREENS = {
     )
     for name, level in {"pca": 0.3, "vae": 0.5, "default": 0.8}.items()
 }
-
-
-def other_order(size):
-    """Folds, coordinates and other short axes have a meaning, and stay."""
-    return np.random.default_rng(size).permutation(size) if size > 4 else np.arange(size)
-
-
-def reorder(values):
-    """A record or its values, with grid points, outputs, genes or cells in another order.
-
-    Axes of the same length are of the same things.
-    """
-    if isinstance(values, Record):
-        others = {name: reorder(value) for name, value in values.values.items()}
-        return replace(values, params=reorder(values.params), values=others)
-    if isinstance(values, pd.DataFrame):
-        return values.iloc[other_order(len(values))].reset_index(drop=True)
-    if isinstance(values, list):
-        return [values[place] for place in other_order(len(values))]
-    if np.ndim(values) == 0:
-        return values
-    for axis, size in enumerate(np.shape(values)):
-        values = np.take(values, other_order(size), axis)
-    return values
-
-
-def cell_maps(change):
-    adata = paired(
-        X=NARROW.expression,
-        Y=NARROW.outputs,
-        gene_names=GENES,
-        feature_names=OUTPUTS,
-        cell_names=NARROW.cell_names,
-        labels=NARROW.labels.set_index(NARROW.cell_names),
-        colors=NARROW.colors,
-    )
-    order = change(np.arange(90))
-    maps = {"first": TSNE.outputs[order], "second": TSNE.transcriptome[order]}
-    return plotting.cell_maps(maps, adata[order])
-
-
-def draw(name, change):
-    """A figure of records, of which `change` makes others with the same numbers."""
-    networks = {
-        "distilled": (change(WIDTHS), {}),
-        "published": (OTHER_WIDTHS, {"pretraining": True}),
-    }
-    models = {"linear": (LINEAR, {"rank": 16}), "ridge": change(RIDGE)}
-    selections = {"halves": HALVES, "seeds": change(SEEDS), "repeats": REPEATS}
-    scores = [(change(OTHER_WIDTHS), {"n_components": 64, "pretraining": True})]
-    scores.append((WIDTHS, {"n_components": 2}))
-    scores_of_methods = {
-        f"noise_5_{name}": SimpleNamespace(scores=DYNAMICS[name], dataset="grn_350")
-        for name in change(METHODS)
-    }
-    match name:
-        case "training_curves":
-            return plotting.training_curves(
-                change(NETWORK), srrr=change(LINEAR), published=PUBLISHED
-            )
-        case "bottleneck_comparison":
-            return plotting.bottleneck_comparison(
-                change(NETWORK),
-                srrr=change(LINEAR),
-                ridge=RIDGE,
-                published=[{"n_genes": 5, **row} for row in PUBLISHED],
-                n_components=(64, 2),
-                at_once=AT_ONCE,
-            )
-        case "accuracy_comparison":
-            return plotting.accuracy_comparison(models, n_genes=6)
-        case "bottleneck_widths":
-            return plotting.bottleneck_widths(networks)
-        case "output_accuracy":
-            return plotting.output_accuracy(models)
-        case "width_and_stability":
-            return plotting.width_and_stability(networks, selections, models)
-        case "tsne_pair":
-            return plotting.tsne_pair(change(TSNE), titles=("genes", "traits"))
-        case "cell_maps":
-            return cell_maps(change)
-        case "map_trust_subplots":
-            return plotting.map_trust_subplots(change(TRUST), change(NARROW))
-        case "bibiplot":
-            return plotting.bibiplot(change(NARROW))
-        case "effect_map":
-            return plotting.effect_map(change(EFFECTS))
-        case "gene_selection_curve":
-            return plotting.gene_selection_curve(change(SELECTION))
-        case "genes_curve":
-            return plotting.genes_curve(change(GENES_CURVE))
-        case "selection_frequencies":
-            return plotting.selection_frequencies(change(HALVES))
-        case "latent_subplots":
-            return plotting.latent_subplots(change(NARROW), scores=scores[1:])
-        case "family_zoom":
-            return plotting.family_zoom(WIDE, change(NARROW), "A", scores)
-        case "model_overview":
-            return plotting.model_overview(
-                change(NARROW), halves=HALVES, folds=change(WIDTHS), true_genes=["GeneC"]
-            )
-        case "model_scores":
-            classifiers = {name: change(record) for name, record in CLASSIFIERS.items()}
-            return model_scores(classifiers, "types_stratified")
-        case "importance_of_families":
-            return importance_of_families(change(FAMILIES))
-        case "accuracy_by_sparsity":
-            return accuracy_by_sparsity(scores_of_methods)
-        case "predicted_paths":
-            return predicted_paths({name: PATHS[name] for name in change([*PATHS])})
-        case "network_maps":
-            networks = {
-                title: {name: effects[name] for name in change([*effects])}
-                for title, effects in EFFECTS_OF_NETWORKS.items()
-            }
-            return network_maps(networks, "grn_350")
-        case "known_targets_map":
-            return known_targets_map(
-                {name: KNOWN_TARGETS[name] for name in change([*KNOWN_TARGETS])}
-            )
-        case "recovery_subplots":
-            return recovery_subplots({name: change(SCREENS[name]) for name in SCREENS})
-
-
-@functools.cache
-def axes_of(name):
-    """Axes of a figure of the records above."""
-    return draw(name, lambda values: values).axes

@@ -3,12 +3,11 @@
 import ast
 import contextlib
 import json
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 from IPython.display import display
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+from material.paths import NOTEBOOKS
 
 
 def run_cells(name, **parameters):

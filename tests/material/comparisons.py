@@ -1,9 +1,11 @@
-"""Tables in another order, and results that are compared by name."""
+"""What is the same: numbers but for rounding, tables in another order, and whole results."""
+
+from dataclasses import fields, is_dataclass
 
 import anndata as ad
+import joblib
 import numpy as np
 import pandas as pd
-from entries import digest
 
 from sbnn.results import Record
 
@@ -61,3 +63,67 @@ def assert_alike(result, usual, which=""):
             atol=1e-6,
             obj=f"{which} in another order: {part}",
         )
+
+
+def assert_among_starts(again, starts):
+    """Refuse scores outside the range of those of other starts, widened by its width.
+
+    Training for hundreds of epochs passes on the last bits: on another processor, a fit differs as
+    one of another start does.
+    """
+    low = starts.min()
+    high = starts.max()
+    least = 0.01 * starts.abs().max()
+    margin = (high - low).clip(lower=least)
+    is_among = again.between(low - margin, high + margin)
+    assert is_among.all(), pd.DataFrame([again, low, high])
+
+
+def assert_same(again, stored, rtol=1e-3, atol=1e-5):
+    """Refuse numbers that differ by more than rounding."""
+    again = np.asarray(again, float)
+    stored = np.asarray(stored, float)
+    np.testing.assert_allclose(again, stored, rtol=rtol, atol=atol)
+
+
+#: What a result says besides what was computed: which seed was asked for, and how long it took.
+NOT_COMPUTED = (
+    "params",
+    "seed",
+    "seeds",
+    "seconds",
+    "settings",
+    "versions",
+    "arguments",
+    "repeats",
+)
+
+
+def content(value):
+    """Plain data of all that was computed."""
+    if isinstance(value, dict):
+        # numbers are seeds
+        return [
+            [name if isinstance(name, str) else "", content(value[name])]
+            for name in value
+            if name not in NOT_COMPUTED
+        ]
+    if isinstance(value, list | tuple):
+        return [content(item) for item in value]
+    if isinstance(value, pd.DataFrame | pd.Series):
+        return content([value.index, value.to_numpy(object), getattr(value, "columns", None)])
+    if hasattr(value, "obsm"):  # an AnnData
+        parts = {"X": value.to_df(), "obs": value.obs, **value.layers, **value.obsm, **value.varp}
+        return content(parts)
+    if hasattr(value, "toarray"):
+        return content(value.toarray())
+    if is_dataclass(value):
+        return content({field.name: getattr(value, field.name) for field in fields(value)})
+    if hasattr(value, "tolist"):
+        return content(value.tolist())
+    return repr(value)
+
+
+def digest(result):
+    """One text for all that was computed."""
+    return joblib.hash(repr(content(result)))
