@@ -1,11 +1,11 @@
 """The repository keeps what its README promises: pins, versions, notebooks with outputs."""
 
-import json
 import re
 import subprocess
 import tomllib
 
 import pytest
+from material.notebooks import read_cells
 from material.paths import NOTEBOOKS, ROOT
 from packaging.requirements import Requirement
 
@@ -16,8 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def code_cells(path):
-    cells = json.loads(path.read_text())["cells"]
-    return [cell for cell in cells if cell["cell_type"] == "code"]
+    return [cell for cell in read_cells(path) if cell["cell_type"] == "code"]
 
 
 def test_locked_versions_lie_in_the_ranges():

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from material.comparisons import interval
 from numpy.testing import assert_allclose
 from pytest import approx
 
@@ -133,8 +134,9 @@ def test_folds_of_donors_have_no_published_score(bilstm):
 
 def test_differences_to_the_reference_have_an_interval(table):
     row = table.loc["BiLSTM + attention"]
-    assert row["minus LightGBM"] == approx(0.125)
-    assert row["low"] < 0.125 < row["high"]
+    # each cell is tested twice, by 3 of 5 cells or by 2 of 5
+    expected = interval([0.1, -0.05, 0.3, 0.15], test_fraction=np.mean([3 / 2, 2 / 3]))
+    assert_allclose(row[["minus LightGBM", "low", "high"]].astype(float), expected)
 
 
 def test_the_reference_has_no_difference(table):

@@ -6,6 +6,7 @@ import anndata as ad
 import joblib
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from sbnn.results import Record
 
@@ -127,3 +128,16 @@ def content(value):
 def digest(result):
     """One text for all that was computed."""
     return joblib.hash(repr(content(result)))
+
+
+def interval(differences, test_fraction=0.0, n=None):
+    """Mean of folds or draws, and both ends of its 95 % interval (Nadeau and Bengio 2003)."""
+    n = n or len(differences)
+    error = np.std(differences, ddof=1) * np.sqrt(1 / n + test_fraction)
+    half = stats.t.ppf(0.975, n - 1) * error
+    mean = np.mean(differences)
+    return [mean, mean - half, mean + half]
+
+
+def interval_text(differences, test_fraction=0.0):
+    return "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval(differences, test_fraction))

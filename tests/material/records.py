@@ -113,7 +113,6 @@ def halves_record(selected, gene_names):
 
 OUTPUTS = ["Tau", "AHP", "Rebound", "a", "b", "c"]
 GENES = [f"Gene{letter}" for letter in "ABCDEFGHIJKL"]
-FOLDS = [0.1, 0, -0.1]
 STAGES = ["pretraining"] * 4 + ["frozen"] * 2 + ["unfrozen"] * 2 + ["fine-tuning"] * 3
 NETWORK_PARAMS = [
     {"n_components": 2, "group_lasso": 0.01, "pretraining": True},
@@ -130,10 +129,10 @@ PUBLISHED = [
 
 
 def folds_record(model, params, seed=0, **values):
-    """A cross-validation of random R2."""
+    """A cross-validation of random R2, which differ in other ways from fold to fold."""
     rng = np.random.default_rng(seed)
     r2 = rng.uniform(0.3, 0.7, size=(len(params), 1 + len(OUTPUTS)))
-    of_folds = np.add.outer(FOLDS, r2)
+    of_folds = r2 + rng.uniform(-0.1, 0.1, size=(3, *r2.shape))
     usual = {
         "test_r2": of_folds[:, :, 0],
         "test_feature_r2": of_folds[:, :, 1:],
@@ -145,25 +144,25 @@ def folds_record(model, params, seed=0, **values):
         params=params,
         settings={"estimator": {"class": f"sbnn.{model}", "params": {}}, "scaling": "fold"},
         values=usual | values,
-        folds=[(range(20), range(10))] * 3,
+        folds=paper_folds(30, 3),
     )
 
 
 def network_record(params, seed=0):
     """Published networks of 4, 5 and 6 genes, and their training."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 1])  # others than those of R2
     history = []
-    for numbers in rng.uniform(0.3, 0.7, size=(len(params), len(STAGES), 3)):
-        table = pd.DataFrame(numbers, columns=["loss", "eval_r2", "eval_loss"])
-        history.append([(table + shift).assign(stage=STAGES) for shift in FOLDS])
-    norms = rng.uniform(0.1, 9, size=(len(params), len(GENES)))
+    columns = ["loss", "eval_r2", "eval_loss"]
+    for of_point in rng.uniform(0.3, 0.7, size=(len(params), 3, len(STAGES), 3)):
+        tables = [pd.DataFrame(of_fold, columns=columns) for of_fold in of_point]
+        history.append([table.assign(stage=STAGES) for table in tables])
     return folds_record(
         "SparseBottleneckRegressor",
         params,
         seed=seed,
         n_selected=np.full((len(params), 3), [4, 5, 6]).T,
         history=history,
-        gene_norms=np.multiply.outer([0.5, 1, 2], norms),
+        gene_norms=rng.uniform(0.1, 9, size=(3, len(params), len(GENES))),
     )
 
 
@@ -218,18 +217,25 @@ WIDTHS = folds_record(
 )
 OTHER_WIDTHS = folds_record(
     "SparseBottleneckRegressor",
-    [{"n_components": width, "pretraining": p} for width in (2, 16, 64) for p in (False, True)],
+    [
+        {"n_components": 2, "pretraining": True},
+        {"n_components": 16, "pretraining": False},
+        {"n_components": 16, "pretraining": True},
+        {"n_components": 64, "pretraining": False},
+        {"n_components": 64, "pretraining": True},
+    ],
     seed=5,
-    n_selected=np.full((3, 6), 10),
+    n_selected=np.full((3, 5), 10),
 )
 SEEDS = replace(halves_of(1), settings=OTHER_WIDTHS.settings)
 REPEATS = replace(halves_of(2), settings=WIDTHS.settings)
-#: 20 genes are as good as 40, and 10 are not.
+#: 20 genes are as good as 40, and fewer are not.
 GENES_CURVE = folds_record(
     "DistilledBottleneckRegressor",
-    [{"n_genes": n_genes} for n_genes in (10, 20, 40)],
-    n_selected=np.full((3, 3), 10),
-    test_r2=np.add.outer(FOLDS, [0.1, 0.5, 0.5]) + rng.uniform(size=(3, 3)) / 1000,
+    [{"n_genes": n_genes} for n_genes in (5, 10, 20, 40)],
+    seed=6,
+    n_selected=np.full((3, 4), 10),
+    test_r2=np.array([0.05, 0.1, 0.5, 0.5]) + rng.uniform(-0.02, 0.02, size=(3, 4)),
 )
 HALVES = halves_of(0)
 NARROW, WIDE = fit_of(2), fit_of(64)
@@ -276,7 +282,7 @@ CLASSIFIERS = {
     name: replace(
         NARROW,
         dataset="lee_human",
-        folds=[(range(20), range(10))] * 4,
+        folds=paper_folds(40, 4),
         values={"macro_f1": rng.uniform(size=(4, 1)), "accuracy": rng.uniform(size=(4, 1))},
     )
     for name in ("majority", "lightgbm", "bilstm")
@@ -299,7 +305,7 @@ DYNAMICS = {
     name: pd.DataFrame(
         {
             "seed": [0, 1, 2],
-            "mse_ahead": 0.5,
+            "mse_ahead": rng.uniform(0.4, 0.6, size=3),
             "sparsity": 0.1 * place + rng.uniform(0, 0.08, size=3),
             "balanced_accuracy": 0.5 + 0.05 * place + rng.uniform(0, 0.02, size=3),
         }
@@ -341,7 +347,7 @@ KNOWN_TARGETS = {
     )
     for name, z, beyond in (("the prior alone", 4, np.nan), ("DASH", 3, 1))
 }
-#: Three screens; the default is the best.
+#: Five screens; the default is the best.
 SCREENS = {
     name: replace(
         NARROW,
@@ -349,14 +355,49 @@ SCREENS = {
         values={
             "scores": pd.DataFrame(
                 {
-                    "seed": [0, 1, 2],
-                    "mcc": level + 0.02 * np.arange(3) ** 2,
-                    "f1": level,
-                    "elbo": -500 * level if name != "pca" else np.nan,
-                    "seconds": [1, 2, 3],
+                    "seed": range(5),
+                    "mcc": level + rng.uniform(0, 0.1, size=5),
+                    "f1": level + rng.uniform(0, 0.1, size=5),
+                    "elbo": rng.normal(-500 * level, 9, size=5) if name != "pca" else np.nan,
+                    "seconds": rng.uniform(1, 3, size=5),
                 }
             )
         },
     )
     for name, level in {"pca": 0.3, "vae": 0.5, "default": 0.8}.items()
 }
+
+
+def assert_varied(scores):
+    """Scores (n_folds, n_models) differ from fold to fold, and in other ways in every model.
+
+    Of scores that differ by a constant, every interval is right, and so is one of folds that are
+    not paired.
+    """
+    differences = scores[:, :, np.newaxis] - scores[:, np.newaxis]
+    pairs = np.triu_indices(scores.shape[1], k=1)
+    assert differences.std(axis=0)[pairs].min() > 1e-3
+    orders_of_folds = np.argsort(scores, axis=0).T
+    assert len(np.unique(orders_of_folds, axis=0)) > 1
+
+
+def assert_of_unequal_sizes(record):
+    """No axis of an array can be taken for another one."""
+    for name, values in record.values.items():
+        sizes = [size for size in np.shape(values) if size > 1]
+        assert len({*sizes}) == len(sizes), name
+
+
+CROSS_VALIDATIONS = [NETWORK, AT_ONCE, RIDGE, LINEAR, WIDTHS, OTHER_WIDTHS, GENES_CURVE]
+assert_varied(np.concatenate([record.test_r2 for record in CROSS_VALIDATIONS], axis=1))
+of_outputs = np.concatenate([record.test_feature_r2 for record in CROSS_VALIDATIONS], axis=1)
+orders_of_outputs = np.argsort(of_outputs.mean(axis=0), axis=1)
+assert len(np.unique(orders_of_outputs, axis=0)) == of_outputs.shape[1]
+for metric in ("macro_f1", "accuracy"):
+    assert_varied(np.concatenate([r.values[metric] for r in CLASSIFIERS.values()], axis=1))
+for metric in ("mcc", "f1", "seconds"):
+    assert_varied(np.column_stack([r.scores[metric] for r in SCREENS.values()]))
+for metric in ("mse_ahead", "sparsity", "balanced_accuracy"):
+    assert_varied(np.column_stack([scores[metric] for scores in DYNAMICS.values()]))
+for record in (*CROSS_VALIDATIONS, HALVES, NARROW, WIDE, TSNE, TRUST, EFFECTS, FAMILIES):
+    assert_of_unequal_sizes(record)

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from material.comparisons import assert_same
+from material.comparisons import assert_same, interval, interval_text
 from material.drawn import error_bars
 from material.figures import axes_of
 from material.paths import ROOT, SAVED_MODELS
+from material.records import SCREENS
 
 from sbnn import load_dataset, results
 from sbnn.evaluation import runs
@@ -145,39 +146,55 @@ def test_the_penalty_of_sams_vae_is_a_divergence(logit, of_gates, probability):
 def test_differences_from_the_default_are_of_the_same_screens():
     """Principal components have no likelihood."""
     of_latents, _, of_likelihoods = axes_of("recovery_subplots")[4:7]
-    drawn = [error_bars(container)[0, :2] for container in of_latents.containers]
-    assert drawn == [pytest.approx(row, abs=1e-9) for row in ([-0.5, 0], [-0.3, 1], [0, 2])]
+    for row, (name, container) in enumerate(zip(SCREENS, of_latents.containers, strict=True)):
+        expected = [0, row, 0, 0]
+        if name != "default":
+            mcc = SCREENS[name].scores["mcc"] - SCREENS["default"].scores["mcc"]
+            mean, _, high = interval(mcc)
+            expected = [mean, row, high - mean, 0]
+        np.testing.assert_allclose(error_bars(container), [expected], atol=1e-12)
     rows = [error_bars(container)[0, 1] for container in of_likelihoods.containers]
     assert rows == [1, 2]
 
 
 def bounds_of_new(before, after):
-    """A record of two held-out perturbations on three screens; bounds rise by 1 each."""
+    """A record of two held-out perturbations on three screens, whose bounds after differ."""
     rows = []
     for seed, name in product(range(3), "ab"):
-        for step, bound in {"before": before, "after": after, "after, all cells": after}.items():
-            bounds = {"elbo": bound + seed - 1, "iwelbo": bound + seed}
+        for step, of_screens in {
+            "before": before,
+            "after": after,
+            "after, all cells": after,
+        }.items():
+            bounds = {"elbo": of_screens[seed] - 1, "iwelbo": of_screens[seed]}
             rows.append({"seed": seed, "perturbation": name, "step": step} | bounds)
     return SimpleNamespace(bounds=pd.DataFrame(rows))
 
 
 def test_bounds_of_new_perturbations_are_paired_by_screen():
-    records = {"vae": bounds_of_new(-9, -9), "svae+": bounds_of_new(-8, -6)}
+    of_vae, of_svae = np.array([-9.0, -6.0, -9.0]), np.array([-6.0, -5.5, -3.5])
+    records = {"vae": bounds_of_new(of_vae, of_vae), "svae+": bounds_of_new(of_svae - 2, of_svae)}
     table = report.new_perturbations_table(records)
     assert table["IWELBO after"].to_dict() == {"VAE": "-8.00", "SVAE+": "-5.00"}
-    assert table.loc["VAE", "IWELBO after: SVAE+ minus it"] == "+3.000 [+3.000, +3.000]"
+    found = table.loc["VAE", "IWELBO after: SVAE+ minus it"]
+    assert found == interval_text(of_svae - of_vae)
 
 
 def test_held_out_targets_are_compared_over_folds():
-    """Each method gains the same in every fold, so the intervals have no width."""
-    gains = {"mean shares": 0.0, "VAE": 1.0, "SVAE+": 3.0}
+    """What each method gains differs from fold to fold."""
+    gains = {
+        "mean shares": np.array([0.0, 0.5, -0.5, 1.0, -1.0]),
+        "VAE": np.array([1.0, 3.0, 2.0, -1.0, 0.0]),
+        "SVAE+": np.array([3.0, 1.0, 4.0, 6.0, 1.0]),
+    }
     steps = {"before": 0.0, "after": 1.0, "after, all cells": 2.0}
     rows = []
     for (fold, level), method, step in product(enumerate("abcde"), gains, steps):
-        bound = 10.0 * fold + gains[method] * steps[step]
+        bound = 10.0 * fold + gains[method][fold] * steps[step]
         rows.append({"together": level, "method": method, "step": step, "IWELBO": bound})
     rows.append(rows[0] | {"together": "the pathway", "IWELBO": 1e6})
     table = report.new_targets_table(pd.DataFrame(rows), list("abcde"))
     assert table.loc["SVAE+", [*steps]].tolist() == [20, 23, 26]
-    assert table.loc["SVAE+", "after, minus VAE"] == "+2.000 [+2.000, +2.000]"
-    assert table.loc["SVAE+", "after, minus mean shares"] == "+3.000 [+3.000, +3.000]"
+    for rival in ("VAE", "mean shares"):
+        expected = interval_text(gains["SVAE+"] - gains[rival], test_fraction=1 / 4)
+        assert table.loc["SVAE+", f"after, minus {rival}"] == expected

@@ -71,16 +71,16 @@ def test_curve_has_folds_mean_and_sd():
 
 def test_numbers_of_genes_have_a_logarithmic_axis():
     [ax] = axes_of("genes_curve")
-    assert ax.lines[3].get_xdata().tolist() == [10, 20, 40]
+    assert ax.lines[3].get_xdata().tolist() == [5, 10, 20, 40]
     assert ax.get_xscale() == "log"
-    assert tick_names(ax.xaxis) == ["10", "20", "40"]
+    assert tick_names(ax.xaxis) == ["5", "10", "20", "40"]
 
 
 @pytest.mark.parametrize(
     ("best", "n_genes", "text"), [(0.5, 20, "20 genes suffice"), (9, 40, "40 or more genes needed")]
 )
 def test_smallest_sufficient_number_is_marked(best, n_genes, text):
-    r2 = GENES_CURVE.test_r2 + [0, 0, best - 0.5]
+    r2 = GENES_CURVE.test_r2 + [0, 0, 0, best - 0.5]
     record = replace(GENES_CURVE, values=GENES_CURVE.values | {"test_r2": r2})
     [ax] = plotting.genes_curve(record).axes
     assert ax.lines[4].get_xdata() == [n_genes, n_genes]
