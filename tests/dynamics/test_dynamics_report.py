@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from material.comparisons import interval_text
 from material.drawn import (
     assert_tidy,
     colors_of,
@@ -24,6 +25,9 @@ from pages import to_markdown
 
 from sbnn.dynamics import report
 from sbnn.results import records_by_name
+
+#: Accuracy that three seeds lose with more noise.
+LOST = [0.1, 0.05, 0.15]
 
 
 def record_of(accuracy, error):
@@ -68,7 +72,7 @@ def noisy(records):
     for name, accuracy in {"prior": [0.9, 0.9], "dash": [0.7, 0.7]}.items():
         scores = pd.DataFrame(more | {"balanced_accuracy": accuracy})
         records[f"more_noise_5_{name}"] = SimpleNamespace(scores=scores, dataset="set")
-    for noise, lost in {"noise_0": 0, "noise_10": 0.1}.items():
+    for noise, lost in {"noise_0": 0, "noise_10": np.array(LOST)}.items():
         for name in ("prior", "imp", "dash"):
             accuracy = records[f"noise_5_{name}"].scores["balanced_accuracy"] - lost
             records[f"{noise}_{name}"] = record_of(accuracy=accuracy, error=0.1)
@@ -89,7 +93,7 @@ def test_sparsity_is_of_all_draws_beside_the_published_one(noisy):
     assert table.loc["DASH", "sparsity"] == "0.820"
     assert table.loc["DASH", "published sparsity"] == "0.946"
     assert table.loc["DASH", "BA, 5 %"] == "0.750"
-    assert table.loc["DASH", "10 % minus 0 %"] == "-0.100 [-0.100, -0.100]"
+    assert table.loc["DASH", "10 % minus 0 %"] == interval_text(np.negative(LOST))
 
 
 def test_a_quick_run_has_no_interval(records):
