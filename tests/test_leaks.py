@@ -5,9 +5,9 @@ import pytest
 from material.calls import record_of_halves
 from material.cells import cells, courses, typed_cells
 from material.comparisons import content
-from material.estimators import FEW_STEPS, few_trees, network
+from material.estimators import distilled, few_trees, network, quick
 
-from sbnn import DistilledBottleneckRegressor, LeaveOneOutRidge
+from sbnn import LeaveOneOutRidge
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1
 from sbnn.dynamics import PhoenixRegressor, evaluate
@@ -25,12 +25,12 @@ from sbnn.evaluation.interpretation import interpret_held_out
 REGRESSORS = {
     "ridge": LeaveOneOutRidge(),
     "published": network(random_state=0),
-    "distilled": DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS, random_state=0),
+    "distilled": distilled(random_state=0),
 }
 CLASSIFIERS = {
     "trees": few_trees(random_state=0),
-    "BiLSTM": AttentionBiLSTMClassifier(hidden=2, max_epochs=1, random_state=0),
-    "attention": EphysTypeClassifier(n_steps=2, random_state=0),
+    "BiLSTM": quick(AttentionBiLSTMClassifier, random_state=0),
+    "attention": quick(EphysTypeClassifier, random_state=0),
 }
 #: What a fit learns, of a cross-validation.
 LEARNED = ("train_r2", "train_feature_r2", "selected", "gene_norms", "preselected", "n_selected")
@@ -181,7 +181,7 @@ def test_importance_is_that_of_the_cells_of_the_fold():
 
 @pytest.mark.filterwarnings("ignore:the one-step error")
 def test_a_network_of_regulation_is_not_that_of_test_samples():
-    model = PhoenixRegressor(3, "none", epochs=2, n_prior_points=20)
+    model = quick(PhoenixRegressor, epochs=2)
     other = courses().copy()
     is_test = (other.obs["split"] == "test").to_numpy()
     other.X[is_test] = other.X[is_test] * 0.5 + 0.1

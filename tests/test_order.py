@@ -21,7 +21,7 @@ import torch
 from material.calls import answer, entries, record_of_fit, record_of_halves
 from material.cells import cells, courses, screened_cells, typed_cells
 from material.comparisons import assert_alike, backwards, named
-from material.estimators import network
+from material.estimators import network, quick
 from material.layouts import MOTOR_CORTEX, as_published, mouse_features
 from material.paths import ROOT
 from sklearn.base import clone
@@ -158,8 +158,8 @@ def cases_of_fits():
 
     yield "SparseBottleneckRegressor.fit", follow, {"new_X": X, "new_y": Y}
     features, types = typed_cells().to_df(), typed_cells().obs["type"].astype(str)
-    recurrent = AttentionBiLSTMClassifier(
-        hidden=2, max_epochs=1, transfer="joint", validation_share=0.2, random_state=0
+    recurrent = quick(
+        AttentionBiLSTMClassifier, transfer="joint", validation_share=0.2, random_state=0
     )
 
     def transfer(source_X, source_y, groups):
@@ -169,20 +169,19 @@ def cases_of_fits():
     tables = {"source_X": features[:90], "source_y": types[:90]}
     donors = typed_cells().obs["donor"]
     yield "AttentionBiLSTMClassifier.fit", transfer, tables | {"groups": donors}
-    phoenix = PhoenixRegressor(
-        n_hidden=3,
+    phoenix = quick(
+        PhoenixRegressor,
         pruning="dash",
         sparsity=0.5,
         schedule=(1, 0.3, 1, 0.5),
         epochs=4,
-        n_prior_points=20,
         random_state=0,
     )
     prior = prior_table(courses())
     fit_edges = partial(phoenix.fit, courses(), prior)
     interactions = {"interactions": prior.abs()}
     yield "PhoenixRegressor.fit", lambda **tables: fit_edges(**tables).edge_scores_, interactions
-    shifts = SparseShiftVAE(n_latent=2, hidden=4, epochs=1, random_state=0)
+    shifts = quick(SparseShiftVAE, random_state=0)
     counts, perturbation = screened_cells().to_df(), screened_cells().obs["perturbation"]
     shifts.fit(counts, perturbation)
     graph = shifts.shift_graph_

@@ -4,8 +4,9 @@ import narwhals
 import numpy as np
 import pandas as pd
 import pytest
+from material.cells import cells
+from material.estimators import CLASSIFIERS, REGRESSORS, class_name
 from sklearn.base import clone
-from test_estimators import CLASSIFIERS, REGRESSORS, named
 
 from sbnn import (
     CountNormalizer,
@@ -14,7 +15,6 @@ from sbnn import (
     interpret,
     paired,
     read_tables,
-    simulate_patchseq,
     stability_selection,
     typed_cells,
 )
@@ -25,10 +25,9 @@ from sbnn.dynamics.baselines import Linear
 from sbnn.mechanism_shift.data import screen
 from sbnn.own_data.new_cells import predict_cells
 
-CELLS = simulate_patchseq(60, 20, 3, n_true_genes=5, random_state=0)
-X, Y, COUNTS = CELLS.to_df(), CELLS.obsm["outputs"], CELLS.to_df("counts")
-LABELS = pd.DataFrame({"type": ["a", "b"] * 30}, X.index)
-TYPES = np.array(["a", "b"] * 30)
+X, Y, COUNTS = cells().to_df(), cells().obsm["outputs"], cells().to_df("counts")
+LABELS = pd.DataFrame({"type": ["a", "b"] * 40}, X.index)
+TYPES = np.array(["a", "b"] * 40)
 TABLES = {"X": X, "Y": Y, "counts": COUNTS, "labels": LABELS}
 
 
@@ -49,7 +48,7 @@ def calls_of_estimators():
     calls = {}
     for model in REGRESSORS + CLASSIFIERS:
         y = TYPES if model in CLASSIFIERS else Y
-        name = named(model)
+        name = class_name(model)
         calls[f"{name}.fit"] = "X", lambda table, model=model, y=y: clone(model).fit(table, y)
         for method in ("predict", "transform", "predict_proba"):
             if hasattr(model, method):
@@ -64,7 +63,7 @@ def calls_of_estimators():
             lambda table, model=model, y=y: clone(model).fit(X, y).score(table, y),
         )
     for model in REGRESSORS:
-        name = named(model)
+        name = class_name(model)
         calls[f"{name}.fit, Y"] = "Y", lambda table, model=model: clone(model).fit(X, table)
         calls[f"{name}.score, Y"] = (
             "Y",
@@ -85,7 +84,7 @@ CALLS = calls_of_estimators() | {
     "cross_validate, Y": ("Y", lambda table: cross_validate(RIDGE, (X, table), 3)),
     "cross_validate, Y of an AnnData": (
         "Y",
-        lambda table: cross_validate(RIDGE, (CELLS, table), 3),
+        lambda table: cross_validate(RIDGE, (cells(), table), 3),
     ),
     "fit_full": ("X", lambda table: fit_full(SRRR, (table, Y))),
     "stability_selection": ("Y", lambda table: stability_selection(SRRR, (X, table), 2)),
@@ -107,7 +106,7 @@ CALLS = calls_of_estimators() | {
     "screen": ("counts", lambda table: screen(table, TYPES)),
     "screen, labels": ("labels", lambda table: screen(COUNTS, TYPES, labels=table)),
     "trajectories": ("X", trajectories),
-    "trajectories, samples": ("X", lambda table: trajectories([table], times=range(60))),
+    "trajectories, samples": ("X", lambda table: trajectories([table], times=range(80))),
     "start of a course": ("X", lambda table: Linear("ridge").fit(COURSE).predict(table, [0, 1])),
     "prior": ("X", lambda table: PhoenixRegressor(2, "none").fit(COURSE, prior=table)),
 }

@@ -16,13 +16,21 @@ from sklearn.base import BaseEstimator
 
 import sbnn
 from material.cells import cells, courses, screened_cells, two_folds, typed_cells
-from material.estimators import FEW_STEPS, few_trees, network
-from sbnn import DistilledBottleneckRegressor
+from material.estimators import QUICK, few_trees, network
+from sbnn import DistilledBottleneckRegressor, SparseBottleneckRegressor, StackedRegressor
+from sbnn.dynamics import PhoenixRegressor
 from sbnn.dynamics.baselines import PriorAlone
 from sbnn.dynamics.simulate import prior_table
-from sbnn.ephys_types import cross_validate_classifier
+from sbnn.ephys_types import (
+    AttentionBiLSTMClassifier,
+    EphysTypeClassifier,
+    FamilyAttentionClassifier,
+    SparsePCAForest,
+    cross_validate_classifier,
+)
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.fits import fit_full, stability_selection
+from sbnn.mechanism_shift import LinearShift, SparseShiftVAE
 
 #: The first two make an estimator that is not fitted, the third has the seed of
 #: `simulate_network`, the last runs what `cross_validate` asks for.
@@ -116,24 +124,21 @@ def entries():
     of_screen = (screened_cells().to_df(), screened_cells().obs["perturbation"])
     calls = {}
     # estimators
-    calls["AttentionBiLSTMClassifier"] = ({"hidden": 2, "max_epochs": 1}, of_types)
-    calls["DistilledBottleneckRegressor"] = ({"n_genes": 5, "distillation": FEW_STEPS}, (X, Y))
-    calls["EphysTypeClassifier"] = ({"n_steps": 2}, of_types)
-    calls["FamilyAttentionClassifier"] = ({"n_members": 1, "n_steps": 2}, of_types)
-    calls["LinearShift"] = ({"n_latent": 3, "rotation": "ica"}, of_screen)
-    calls["PhoenixRegressor"] = (
-        {"n_hidden": 3, "pruning": "none", "epochs": 1, "n_prior_points": 20},
-        (courses(), prior_table(courses())),
-    )
-    calls["SparseBottleneckRegressor"] = (network().get_params(), (X, Y))
     is_short = typed_cells().var["family"].isin(["passive", "rheobase", "sag"])
-    of_short_families = (of_types[0].loc[:, is_short], types, of_types[2][is_short])
-    calls["SparsePCAForest"] = ({"n_estimators": 2}, of_short_families)
-    calls["StackedRegressor"] = (
-        {"network": DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS)},
-        (X, Y),
-    )
-    calls["SparseShiftVAE"] = ({"n_latent": 2, "hidden": 4, "epochs": 1}, of_screen)
+    data_of_fits = {
+        AttentionBiLSTMClassifier: of_types,
+        DistilledBottleneckRegressor: (X, Y),
+        EphysTypeClassifier: of_types,
+        FamilyAttentionClassifier: of_types,
+        LinearShift: of_screen,
+        PhoenixRegressor: (courses(), prior_table(courses())),
+        SparseBottleneckRegressor: (X, Y),
+        SparsePCAForest: (of_types[0].loc[:, is_short], types, of_types[2][is_short]),
+        StackedRegressor: (X, Y),
+        SparseShiftVAE: of_screen,
+    }
+    for estimator, data in data_of_fits.items():
+        calls[estimator.__name__] = QUICK[estimator], data
     # made-up data
     calls["simulate_ephys_types"] = {"n_cells": 30}
     calls["simulate_network"] = {"n_genes": 12, "n_samples": 3, "n_test": 2}

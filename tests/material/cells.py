@@ -26,6 +26,21 @@ def change_data(data, **fields):
     return as_paired(paired(**usual | fields))
 
 
+def without_counts(adata, cell=3):
+    """The same with a cell without counts."""
+    emptied = adata.copy()
+    emptied.X[cell] = 0
+    return emptied
+
+
+def turn_names(adata):
+    adata.var_names = adata.var_names[::-1]
+
+
+def add_to_counts(adata):
+    adata.layers["counts"] = adata.layers["counts"] + 1
+
+
 def expression_frame(data):
     return pd.DataFrame(data.X, data.cell_names, data.gene_names)
 

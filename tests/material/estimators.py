@@ -1,23 +1,89 @@
-"""Estimators that are trained for a moment, and a simple one."""
+"""Every estimator, trained for a moment, a simple one, and random numbers for their parts."""
 
 import numpy as np
+import torch
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 
-from sbnn import DistilledSettings, SparseBottleneckRegressor
+from sbnn import (
+    CountNormalizer,
+    DistilledBottleneckRegressor,
+    DistilledSettings,
+    LeaveOneOutRidge,
+    ReducedRankRegression,
+    SparseBottleneckRegressor,
+    SparseReducedRankRegression,
+    StackedRegressor,
+)
+from sbnn.dynamics import PhoenixRegressor
+from sbnn.ephys_types import (
+    AttentionBiLSTMClassifier,
+    EphysTypeClassifier,
+    FamilyAttentionClassifier,
+    SparsePCAForest,
+)
+from sbnn.mechanism_shift import LinearShift, SparseShiftVAE
 from sbnn.models.distilled import forward_selection
 
 FEW_STEPS = DistilledSettings(
     n_augmented=50, n_trees=2, n_teachers=2, steps_of_teachers=3, steps_of_student=5
 )
+#: By class, settings with which a fit takes a moment; two runs differ if their seeds do.
+QUICK = {
+    SparseReducedRankRegression: {"alpha": 0.3},
+    SparseBottleneckRegressor: {"n_genes": 5, "hidden_layers": (6, 4), "epochs": (1, 1, 1, 1)},
+    DistilledBottleneckRegressor: {"n_genes": 5, "distillation": FEW_STEPS},
+    StackedRegressor: {"network": DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS)},
+    AttentionBiLSTMClassifier: {"hidden": 2, "max_epochs": 1},
+    EphysTypeClassifier: {"n_steps": 2},
+    FamilyAttentionClassifier: {"n_members": 1, "n_steps": 2},
+    SparsePCAForest: {"n_estimators": 2},
+    PhoenixRegressor: {"n_hidden": 3, "pruning": "none", "epochs": 1, "n_prior_points": 20},
+    LinearShift: {"n_latent": 2, "rotation": "ica"},
+    SparseShiftVAE: {"n_latent": 2, "hidden": 4, "epochs": 1},
+}
+
+
+def quick(estimator, **changes):
+    """An estimator of a class with the settings of `QUICK`, but for the changes."""
+    return clone(estimator(**QUICK[estimator] | changes))
 
 
 def network(**changes):
-    """A published network that is trained for a moment; two runs differ if their seeds do."""
-    small = {"n_genes": 6, "hidden_layers": (6,), "epochs": (1, 1, 1, 1)}
-    return SparseBottleneckRegressor(**{**small, **changes})
+    return quick(SparseBottleneckRegressor, **changes)
+
+
+def distilled(**changes):
+    return quick(DistilledBottleneckRegressor, **changes)
+
+
+REGRESSORS = [
+    LeaveOneOutRidge(),
+    ReducedRankRegression(),
+    quick(SparseReducedRankRegression),
+    network(random_state=0),
+    distilled(random_state=0),
+    quick(StackedRegressor, random_state=0),
+]
+CLASSIFIERS = [
+    quick(AttentionBiLSTMClassifier, random_state=0),
+    quick(EphysTypeClassifier, random_state=0),
+    quick(FamilyAttentionClassifier, random_state=0),
+    quick(SparsePCAForest, random_state=0),
+]
+OF_COURSES = [quick(PhoenixRegressor, random_state=0)]
+OF_COUNTS = [
+    CountNormalizer(),
+    quick(LinearShift, random_state=0),
+    quick(SparseShiftVAE, random_state=0),
+]
+
+
+def class_name(model):
+    return type(model).__name__
 
 
 def few_trees(**changes):
@@ -46,3 +112,8 @@ class SelectingRidge(Ridge):
 
     def get_support(self):
         return self.kept_
+
+
+def seeded(seed=0):
+    """A generator of the random numbers of torch."""
+    return torch.Generator().manual_seed(seed)

@@ -21,20 +21,20 @@ COLORS = ["#AA0000", "#11BB11", "#0000AA", "#BB3300", "#00AA00", "#3333CC"]
 CLUSTER_CENTRES = [[0, 0], [6, 1], [2, 7]]
 
 
+def made_up(values, **fields):
+    """A record of these values, which is of a fit if nothing else is said."""
+    usual = {"experiment": "fit", "dataset": "made up", "sha256": "s", "params": [{}]}
+    return Record(**usual | fields, values=values)
+
+
 def ridge_record():
     """A cross-validation in three folds."""
     values = {
-        "test_r2": np.full((3, 1), 0.45),
+        "test_r2": np.array([[0.35], [0.43], [0.57]]),
         "gene_names": np.array([f"g{i}" for i in range(40)]),
     }
-    return Record(
-        experiment="cross-validation",
-        dataset="made up",
-        sha256="s",
-        params=[{}],
-        settings={"estimator": {"class": "sbnn.LeaveOneOutRidge", "params": {}}},
-        values=values,
-    )
+    settings = {"estimator": {"class": "sbnn.LeaveOneOutRidge", "params": {}}}
+    return made_up(values, experiment="cross-validation", settings=settings)
 
 
 def fit_record(width=2, n=90, n_genes=12, features=("AP width", "Tau", "x", "y"), norms=True):
@@ -65,42 +65,35 @@ def fit_record(width=2, n=90, n_genes=12, features=("AP width", "Tau", "x", "y")
         values["gene_norms"] = np.append(np.full(4, 99.0), np.arange(n_genes))
     params = {"n_components": width}
     estimator = {"class": "sbnn.SparseBottleneckRegressor", "params": params}
-    return Record(
-        experiment="fit",
-        dataset="made up",
-        sha256="s",
-        params=[params],
-        seed=0,
-        settings={"estimator": estimator},
-        values=values,
-    )
+    return made_up(values, params=[params], seed=0, settings={"estimator": estimator})
 
 
 def cross_validation_record(fit):
     """A cross-validation of a fit, in the units of its folds, without the last few cells."""
     rng = np.random.default_rng(1)
     n_outputs = len(fit.feature_names)
-    folds = paper_folds(len(fit.outputs), 4)
+    folds = paper_folds(len(fit.outputs), 7)
     predicted = []
     for _, test in folds:
         z_scores = rng.normal(size=(len(test), n_outputs))
         predicted.append(z_scores.astype("f4"))
     estimator = {"class": "sbnn.SparseBottleneckRegressor", "params": {}}
-    return Record(
+    record = made_up(
         experiment="cross-validation",
-        dataset="made up",
         sha256=fit.sha256,
         params=[{"n_components": 1}, {"n_components": 2}],
         seed=0,
         settings={"scaling": "fold", "estimator": estimator},
         folds=folds,
         values={
-            "test_predictions": [[None] * 4, predicted],
-            "test_r2": rng.uniform(size=(4, 2)),
-            "test_feature_r2": rng.uniform(size=(4, 2, n_outputs)),
+            "test_predictions": [[None] * 7, predicted],
+            "test_r2": rng.uniform(size=(7, 2)),
+            "test_feature_r2": rng.uniform(size=(7, 2, n_outputs)),
             "feature_names": fit.feature_names,
         },
     )
+    assert_of_unequal_sizes(record)
+    return record
 
 
 def halves_record(selected, gene_names):
@@ -384,7 +377,7 @@ def assert_varied(scores):
 def assert_of_unequal_sizes(record):
     """No axis of an array can be taken for another one."""
     for name, values in record.values.items():
-        sizes = [size for size in np.shape(values) if size > 1]
+        sizes = [size for size in getattr(values, "shape", ()) if size > 1]
         assert len({*sizes}) == len(sizes), name
 
 

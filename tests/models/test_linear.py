@@ -1,10 +1,8 @@
 """Ridge regression, and what all linear models share."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from material.command import run_alone
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import zscore
 from sklearn.base import clone
@@ -149,8 +147,7 @@ for record in records:
 
 def test_linear_models_need_no_torch(capsys):
     """It is not loaded after a cross-validation, and changes no result when it is, as here."""
-    command = [sys.executable, "-c", VALIDATE_LINEAR_MODELS]
-    alone = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    alone = run_alone(VALIDATE_LINEAR_MODELS)
     exec(VALIDATE_LINEAR_MODELS, {})
     torch_there, *predictions = capsys.readouterr().out.split()
     assert torch_there == "True"
