@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from material.cells import counts_frame
+from material.cells import counts_frame, z_scores
 from material.estimators import seeded
 from material.files import published, put
 from material.layouts import SIX_OF_MOTOR_CORTEX
@@ -59,6 +59,11 @@ def adata():
 def data(adata):
     """The arrays of `adata`."""
     return as_paired(adata)
+
+
+@pytest.fixture(scope="session", name="z_scores")
+def z_scores_of_data(data):
+    return z_scores(data)
 
 
 @pytest.fixture(scope="session")

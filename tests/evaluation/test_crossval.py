@@ -195,7 +195,7 @@ class Diverged(Ridge):
         (
             Transposed(),
             "fold",
-            r"predict of Transposed gave the shape \(4, 60\), expected \(60, 4\)",
+            r"predict of Transposed gave the shape \(5, 80\), expected \(80, 5\)",
         ),
         (Diverged(), "fold", "predict of Diverged gave values that are not finite"),
         (Ridge(), "x", r"scaling: 'x' is unknown, expected one of \['fold', 'all'\]"),

@@ -7,7 +7,6 @@ from material.cells import expression_frame
 from material.estimators import network
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_equal
-from scipy import stats
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -33,12 +32,6 @@ def test_a_pipeline_is_refused_before_the_fits(function, data):
     pipeline = make_pipeline(StandardScaler(), NETWORK)
     with pytest.raises(TypeError, match="Pipeline has no get_support"):
         function(pipeline, data)
-
-
-@pytest.fixture(scope="module")
-def z_scores(data):
-    """Genes and outputs."""
-    return stats.zscore(data.X.astype(float)), stats.zscore(data.Y.astype(float))
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["reconstructs", "does not"])

@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+from scipy.stats import zscore
 
 from sbnn.data.paired import as_paired, paired
 from sbnn.data.simulate import simulate_patchseq
@@ -39,6 +40,11 @@ def turn_names(adata):
 
 def add_to_counts(adata):
     adata.layers["counts"] = adata.layers["counts"] + 1
+
+
+def z_scores(data):
+    """Of expression and outputs."""
+    return zscore(data.X.astype(float)), zscore(data.Y.astype(float))
 
 
 def expression_frame(data):

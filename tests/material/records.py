@@ -159,6 +159,10 @@ def network_record(params, seed=0):
     )
 
 
+#: Of the ten genes that the halves below keep.
+FREQUENCIES = [1, 1, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05]
+
+
 def halves_of(seed):
     """20 halves, which keep two of 60 genes always, and eight from 8 times to once."""
     names = np.random.default_rng(seed).permutation(GENES)
@@ -232,6 +236,7 @@ GENES_CURVE = folds_record(
 )
 HALVES = halves_of(0)
 NARROW, WIDE = fit_of(2), fit_of(64)
+CELL_COLORS = NARROW.labels["type"].map(dict(zip(TYPES, COLORS, strict=True)))
 TSNE = replace(
     NARROW,
     values=NARROW.values

@@ -15,7 +15,16 @@ from material.drawn import (
     tick_names,
 )
 from material.figures import axes_of
-from material.records import EFFECTS, GENES, GENES_CURVE, HALVES, OUTPUTS, SELECTION, halves_record
+from material.records import (
+    EFFECTS,
+    FREQUENCIES,
+    GENES,
+    GENES_CURVE,
+    HALVES,
+    OUTPUTS,
+    SELECTION,
+    halves_record,
+)
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 
@@ -89,8 +98,7 @@ def test_smallest_sufficient_number_is_marked(best, n_genes, text):
 
 def test_bars_are_frequencies_of_genes():
     [ax] = axes_of("selection_frequencies")
-    frequencies = [1, 1, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05]
-    assert_allclose([bar.get_height() for bar in ax.patches], frequencies)
+    assert_allclose([bar.get_height() for bar in ax.patches], FREQUENCIES)
     assert tick_names(ax.xaxis) == HALVES.gene_names[:10].tolist()
     colors = [to_hex(bar.get_facecolor()) for bar in ax.patches]
     assert colors == [to_hex(GREEN)] * 2 + [to_hex("0.65")] * 8, "trusted ones are green"

@@ -16,13 +16,12 @@ from material.drawn import (
 )
 from material.figures import axes_of
 from material.records import (
-    COLORS,
+    CELL_COLORS,
     GENES,
     HALVES,
     NARROW,
     OTHER_WIDTHS,
     OUTPUTS,
-    TYPES,
     WIDE,
     WIDTHS,
     fit_record,
@@ -35,7 +34,6 @@ from sbnn.plotting import latent
 from sbnn.plotting.colors import BLUE, VERMILLION
 from sbnn.plotting.maps import map_coordinates
 
-CELL_COLORS = NARROW.labels["type"].map(dict(zip(TYPES, COLORS, strict=True)))
 #: Fits, one below the other, with the cross-validation and its grid point.
 rows = pytest.mark.parametrize(
     ("row", "fit", "folds", "point"), [(0, WIDE, OTHER_WIDTHS, 4), (1, NARROW, WIDTHS, 1)]

@@ -16,6 +16,7 @@ from material.drawn import (
 )
 from material.figures import axes_of
 from material.records import (
+    FREQUENCIES,
     HALVES,
     LINEAR,
     OTHER_WIDTHS,
@@ -33,8 +34,6 @@ from sbnn import plotting
 from sbnn.plotting.colors import BLUE, GREEN, MODEL_COLORS, VERMILLION
 
 COLORS = [to_hex(MODEL_COLORS["linear"]), to_hex(BLUE)]
-#: Of ten genes, in descending order.
-FREQUENCIES = [1, 1, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05]
 
 
 def means_and_sds(record, points, metric="test_r2"):
