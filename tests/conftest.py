@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from files import published, put
-from made_up import counts_frame
+from material.cells import counts_frame, z_scores
+from material.estimators import seeded
+from material.files import published, put
+from material.layouts import SIX_OF_MOTOR_CORTEX
 
 from sbnn.data import datasets
 from sbnn.data.datasets import find_file, load_dataset
@@ -24,17 +26,6 @@ hypothesis.settings.load_profile("sbnn")
 
 #: What a torch draws with probability one half, of 20, that recorded ends of training come from.
 RECORDED_DRAWS = [2, 6, 7, 9, 10, 11, 12, 14, 15, 16, 17]
-
-# of Scala et al.
-CELLS = """Cell\tMouse\tTargeted layer\tRNA family\tRNA type\tSoma depth (µm)
-20180918_sample_5\tA\t2/3\tSst\tSst Penk\t700.5
-20180918_sample_3\tA\t2/3\tSst\tSst Penk\t700.5
-20180918_sample_4\tA\t2/3\tSst\tSst Penk\t700.5
-20180918_sample_0\tA\t2/3\tPT\tL5 PT_1\t700.5
-20180918_sample_1\tA\t2/3\tPT\tL5 ET_1\t700.5
-20180918_sample_2\tA\t2/3\tPT\tL5 PT_2\t700.5
-20180918_sample_9\tA\t2/3\tlow quality\t\tSlice Lost
-"""
 
 
 def pytest_sessionfinish(session):
@@ -53,7 +44,7 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.fixture(scope="session")
 def recorded_draws():
     """Skip where torch draws other random numbers than those behind recorded ends of training."""
-    draws = torch.empty(20).bernoulli_(generator=torch.Generator().manual_seed(0))
+    draws = torch.empty(20).bernoulli_(generator=seeded())
     if draws.nonzero().ravel().tolist() != RECORDED_DRAWS:
         pytest.skip("this torch draws other random numbers")
 
@@ -68,6 +59,11 @@ def adata():
 def data(adata):
     """The arrays of `adata`."""
     return as_paired(adata)
+
+
+@pytest.fixture(scope="session", name="z_scores")
+def z_scores_of_data(data):
+    return z_scores(data)
 
 
 @pytest.fixture(scope="session")
@@ -103,6 +99,11 @@ def rng():
 
 
 @pytest.fixture
+def generator():
+    return seeded()
+
+
+@pytest.fixture
 def alone(monkeypatch, tmp_path):
     """No data place but an empty cache, no proxy, and no way out of this machine."""
     for name in ("SBNN_DATA", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
@@ -130,7 +131,7 @@ def small_scala(alone, monkeypatch):
     contents = {
         "gene_counts.csv": counts.to_csv(),
         "ephys_values.csv": ephys.to_csv(),
-        "mini-atlas-meta-data.csv": CELLS,
+        "mini-atlas-meta-data.csv": SIX_OF_MOTOR_CORTEX,
     }
     for name, content in contents.items():
         published(monkeypatch, name, content.encode())

@@ -7,13 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from material.command import run
 
-from sbnn import cli
 from sbnn.study.command import REPOSITORY
-
-
-def run(*words):
-    return cli.main([str(word) for word in words])
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ import shlex
 import subprocess
 import sys
 from dataclasses import fields
-from pathlib import Path
 
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import counts_frame, outputs_frame
+from material.cells import counts_frame, outputs_frame
+from material.paths import ROOT, SAVED_MODELS
 from PIL import Image
 
 import sbnn
@@ -25,7 +25,6 @@ from sbnn import DistilledSettings, load_dataset
 from sbnn.cli import build_parser
 from sbnn.mechanism_shift import simulate_perturbations
 
-ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 DOCUMENTED = re.findall(r"^   (\w[\w.]*)$", (DOCS / "api.md").read_text(), re.M)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
@@ -105,7 +104,7 @@ def with_blocks(language):
 @pytest.fixture
 def work(tmp_path, monkeypatch):
     """The current folder: an empty one with the saved results."""
-    (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
+    (tmp_path / "saved_models").symlink_to(SAVED_MODELS)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from entries import entries, storing_functions
+from material.calls import entries, storing_functions
 
 import sbnn
 

@@ -7,66 +7,26 @@ import numpy as np
 import pytest
 import torch
 from anndata import AnnData
+from material.cells import screened_cells, typed_cells
+from material.estimators import (
+    CLASSIFIERS,
+    OF_COUNTS,
+    OF_COURSES,
+    REGRESSORS,
+    class_name,
+)
 from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.base import clone
 
 from sbnn import (
-    CountNormalizer,
-    DistilledBottleneckRegressor,
-    DistilledSettings,
-    LeaveOneOutRidge,
-    ReducedRankRegression,
-    SparseBottleneckRegressor,
-    SparseReducedRankRegression,
-    StackedRegressor,
     paired,
 )
-from sbnn.dynamics import PhoenixRegressor
 from sbnn.dynamics.gene_network import GeneNetwork
-from sbnn.ephys_types import (
-    AttentionBiLSTMClassifier,
-    EphysTypeClassifier,
-    FamilyAttentionClassifier,
-    SparsePCAForest,
-)
-from sbnn.ephys_types.simulate import simulate_ephys_types
-from sbnn.mechanism_shift import LinearShift, SparseShiftVAE
 from sbnn.mechanism_shift.data import as_screen
-from sbnn.mechanism_shift.simulate import simulate_perturbations
-
-FEW_STEPS = DistilledSettings(
-    n_augmented=50, n_trees=2, n_teachers=2, steps_of_teachers=3, steps_of_student=5
-)
-REGRESSORS = [
-    LeaveOneOutRidge(),
-    ReducedRankRegression(),
-    SparseReducedRankRegression(alpha=0.3),
-    SparseBottleneckRegressor(n_genes=5, hidden_layers=(6, 4), epochs=(1, 1, 1, 1), random_state=0),
-    DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS, random_state=0),
-    StackedRegressor(DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS), None, 0),
-]
 
 
-CLASSIFIERS = [
-    AttentionBiLSTMClassifier(hidden=2, max_epochs=1, random_state=0),
-    EphysTypeClassifier(n_steps=1, random_state=0),
-    FamilyAttentionClassifier(n_members=1, n_steps=1, random_state=0),
-    SparsePCAForest(n_estimators=2, random_state=0),
-]
-OF_COURSES = [PhoenixRegressor(3, "none", epochs=1, n_prior_points=20, random_state=0)]
-OF_COUNTS = [
-    CountNormalizer(),
-    LinearShift(2, "ica", random_state=0),
-    SparseShiftVAE(2, hidden=4, epochs=1, random_state=0),
-]
-
-
-def named(model):
-    return type(model).__name__
-
-
-@pytest.fixture(params=REGRESSORS, ids=named)
+@pytest.fixture(params=REGRESSORS, ids=class_name)
 def model(request):
     return clone(request.param)
 
@@ -79,12 +39,12 @@ def fits(adata):
     return (X, Y), (3 * X.iloc[:90, 10:] + 1, 5 * Y.iloc[:90, :3])
 
 
-@pytest.fixture(params=[*REGRESSORS, *CLASSIFIERS, *OF_COURSES, *OF_COUNTS], ids=named)
+@pytest.fixture(params=[*REGRESSORS, *CLASSIFIERS, *OF_COURSES, *OF_COUNTS], ids=class_name)
 def any_fits(request, fits):
     """Any public estimator, and arguments of two fits."""
     model = clone(request.param)
     if request.param in CLASSIFIERS:
-        data = simulate_ephys_types(90, random_state=0)
+        data = typed_cells()[:90]
         # of each family some features
         X, y = data.to_df().iloc[:, ::4], data.obs["type"].to_numpy(str)
         fits = (X, y), (2 * X.iloc[:70, 5:] + 1, np.char.lower(y[:70]))
@@ -94,7 +54,7 @@ def any_fits(request, fits):
         samples = network.simulate(6, 0.025, 1)
         fits = (samples, prior), (network.simulate(4, 0.1, 2), -prior)
     elif request.param in OF_COUNTS:
-        screen = as_screen(simulate_perturbations(30, 4, 2, 40, random_state=0))
+        screen = as_screen(screened_cells())
         counts, perturbation = screen.counts, screen.perturbation
         fits = (counts, perturbation), (counts[20:, 3:] + counts[20:, :-3], perturbation[20:])
     return model, *fits
@@ -241,7 +201,7 @@ def test_wrong_cells_are_refused(call, message, model, adata):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    "any_fits", [*REGRESSORS, *CLASSIFIERS, *OF_COUNTS], ids=named, indirect=True
+    "any_fits", [*REGRESSORS, *CLASSIFIERS, *OF_COUNTS], ids=class_name, indirect=True
 )
 def test_lists_of_numbers_are_arrays(any_fits):
     model, (X, *others), _ = any_fits
@@ -252,7 +212,7 @@ def test_lists_of_numbers_are_arrays(any_fits):
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("any_fits", CLASSIFIERS, ids=named, indirect=True)
+@pytest.mark.parametrize("any_fits", CLASSIFIERS, ids=class_name, indirect=True)
 def test_an_anndata_is_the_table_that_it_holds(any_fits):
     model, (X, y), _ = any_fits
     expected = said(model.fit(X, y), X)

@@ -11,22 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
-from entries import (
-    FEW_STEPS,
-    cells,
-    courses,
-    digest,
-    entries,
-    few_trees,
-    functions_and_estimators,
-    network,
-    storing_functions,
-    two_folds,
-    typed_cells,
-)
+from material.calls import entries, functions_and_estimators, storing_functions
+from material.cells import cells, courses, two_folds, typed_cells
+from material.comparisons import digest
+from material.estimators import distilled, few_trees, network
 from scipy import sparse
 
-from sbnn import DistilledBottleneckRegressor
 from sbnn.data.fingerprint import NOT_DECISIVE, WORKER_PARAMETERS, fingerprint
 from sbnn.data.paired import as_paired, paired
 from sbnn.dynamics.baselines import AutoRegression
@@ -290,7 +280,7 @@ def test_names_of_genes_in_another_list_load_the_result(name, parameter, tmp_pat
     path = tmp_path / "result.pickle.xz"
     written = set()
     for given in (genes, tuple(genes), np.array(genes), pd.Index(genes, name="gene")):
-        model = DistilledBottleneckRegressor(n_genes=6, distillation=FEW_STEPS, random_state=0)
+        model = distilled(n_genes=6, random_state=0)
         model.set_params(**{parameter: given})
         entries()[name](estimator=model, results=path)
         written.add(path.stat().st_mtime_ns)

@@ -11,12 +11,12 @@ from pathlib import Path
 from shutil import copy, copytree, ignore_patterns, which
 
 import pytest
+from material.paths import ROOT
 
 import sbnn
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[1]
 SIMULATE = """
 from sbnn.data.simulate import simulate_tables
 simulate_tables('raw', n_cells=120, n_genes=60)

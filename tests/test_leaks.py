@@ -2,18 +2,12 @@
 
 import numpy as np
 import pytest
-from entries import (
-    FEW_STEPS,
-    cells,
-    content,
-    courses,
-    few_trees,
-    halves_record,
-    network,
-    typed_cells,
-)
+from material.calls import record_of_halves
+from material.cells import cells, courses, typed_cells
+from material.comparisons import content
+from material.estimators import distilled, few_trees, network, quick
 
-from sbnn import DistilledBottleneckRegressor, LeaveOneOutRidge
+from sbnn import LeaveOneOutRidge
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1
 from sbnn.dynamics import PhoenixRegressor, evaluate
@@ -31,12 +25,12 @@ from sbnn.evaluation.interpretation import interpret_held_out
 REGRESSORS = {
     "ridge": LeaveOneOutRidge(),
     "published": network(random_state=0),
-    "distilled": DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS, random_state=0),
+    "distilled": distilled(random_state=0),
 }
 CLASSIFIERS = {
     "trees": few_trees(random_state=0),
-    "BiLSTM": AttentionBiLSTMClassifier(hidden=2, max_epochs=1, random_state=0),
-    "attention": EphysTypeClassifier(n_steps=2, random_state=0),
+    "BiLSTM": quick(AttentionBiLSTMClassifier, random_state=0),
+    "attention": quick(EphysTypeClassifier, random_state=0),
 }
 #: What a fit learns, of a cross-validation.
 LEARNED = ("train_r2", "train_feature_r2", "selected", "gene_norms", "preselected", "n_selected")
@@ -137,7 +131,7 @@ def test_held_out_cells_choose_no_gene(has_counts, preselect, groups):
             # which takes expression and outputs as they are scaled
             network(standardize=False, random_state=0),
             change_cells(held_out, has_counts, parts),
-            halves_record(),
+            record_of_halves(),
             groups=groups,
             preselect=preselect,
         )
@@ -187,7 +181,7 @@ def test_importance_is_that_of_the_cells_of_the_fold():
 
 @pytest.mark.filterwarnings("ignore:the one-step error")
 def test_a_network_of_regulation_is_not_that_of_test_samples():
-    model = PhoenixRegressor(3, "none", epochs=2, n_prior_points=20)
+    model = quick(PhoenixRegressor, epochs=2)
     other = courses().copy()
     is_test = (other.obs["split"] == "test").to_numpy()
     other.X[is_test] = other.X[is_test] * 0.5 + 0.1

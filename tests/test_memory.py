@@ -6,7 +6,9 @@ import inspect
 import numpy as np
 import pandas as pd
 import pytest
-from entries import answer, courses, digest, entries, modules, typed_cells
+from material.calls import answer, entries, modules
+from material.cells import courses, typed_cells
+from material.comparisons import digest
 
 from sbnn.dynamics.simulate import prior_table
 

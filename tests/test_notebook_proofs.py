@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from notebook import run_proof
+from material.notebooks import run_proof
 
 from sbnn.data.datasets import list_datasets
 

@@ -3,16 +3,16 @@
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import numpy as np
 import pytest
+from material.command import run_alone
+from material.paths import ROOT
 from packaging.requirements import Requirement
 
 from sbnn.errors import EXTRAS, require
 from sbnn.models.sparse_linear import SparseReducedRankRegression
 
-ROOT = Path(__file__).resolve().parents[1]
 CORE = """
 import sys
 sys.modules.update(dict.fromkeys(sys.argv[1:]))  # as if they were not installed
@@ -43,8 +43,7 @@ def test_models_of_two_measurements_need_no_optional_package():
 
 
 def test_every_public_name_can_be_imported_first():
-    ended = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
+    run_alone(FIRST)
 
 
 def test_every_optional_package_is_in_the_extra_that_is_named():

@@ -21,19 +21,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from by_name import assert_alike, backwards, named
-from entries import (
-    answer,
-    cells,
-    courses,
-    entries,
-    halves_record,
-    network,
-    network_record,
-    screened_cells,
-    typed_cells,
-)
-from layouts import MOTOR_CORTEX, as_published, mouse_features
+from material.calls import answer, entries, record_of_fit, record_of_halves
+from material.cells import cells, courses, screened_cells, typed_cells
+from material.comparisons import assert_alike, backwards, named
+from material.estimators import network, quick
+from material.layouts import MOTOR_CORTEX, as_published, mouse_features
+from material.paths import ROOT
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
@@ -61,7 +54,7 @@ from sbnn.own_data.values import values_table
 from sbnn.plotting.colors import Groups, color_by
 
 PACKAGE = Path(sbnn.__file__).parent
-API = (Path(__file__).resolve().parents[1] / "docs" / "api.md").read_text()
+API = (ROOT / "docs" / "api.md").read_text()
 #: Types and names of arguments that are tables.
 TABLES = re.compile(r"DataFrame|Series\b|AnnData|Counts|CellFeatures|\b(X|x|counts|x0)\b")
 #: Functions that take arrays or one table without names, give positions, or write in its order.
@@ -181,8 +174,8 @@ def cases_of_fits():
 
     yield "SparseBottleneckRegressor.fit", follow, {"eval_set_X": X, "eval_set_y": Y}
     features, types = typed_cells().to_df(), typed_cells().obs["type"].astype(str)
-    recurrent = AttentionBiLSTMClassifier(
-        hidden=2, max_epochs=1, transfer="joint", validation_share=0.2, random_state=0
+    recurrent = quick(
+        AttentionBiLSTMClassifier, transfer="joint", validation_share=0.2, random_state=0
     )
 
     def transfer(source_X, source_y, groups):
@@ -192,20 +185,19 @@ def cases_of_fits():
     tables = {"source_X": features[:90], "source_y": types[:90]}
     donors = typed_cells().obs["donor"]
     yield "AttentionBiLSTMClassifier.fit", transfer, tables | {"groups": donors}
-    phoenix = PhoenixRegressor(
-        n_hidden=3,
+    phoenix = quick(
+        PhoenixRegressor,
         pruning="dash",
         sparsity=0.5,
         schedule=(1, 0.3, 1, 0.5),
         epochs=4,
-        n_prior_points=20,
         random_state=0,
     )
     prior = prior_table(courses())
     fit_edges = partial(phoenix.fit, courses(), prior)
     interactions = {"interactions": prior.abs()}
     yield "PhoenixRegressor.fit", lambda **tables: fit_edges(**tables).edge_scores_, interactions
-    shifts = SparseShiftVAE(n_latent=2, hidden=4, epochs=1, random_state=0)
+    shifts = quick(SparseShiftVAE, random_state=0)
     counts, perturbation = screened_cells().to_df(), screened_cells().obs["perturbation"]
     shifts.fit(counts, perturbation)
     graph = shifts.shift_graph_
@@ -280,7 +272,7 @@ def cases_of_evaluation():
     yield "cross_validate", validate, pair
     yield "gene_selection", select, {"data": adata}
     few_genes = network(n_genes=3, random_state=0).fit(X, Y)
-    stability = sbnn.selection_table(halves_record())
+    stability = sbnn.selection_table(record_of_halves())
     interpret = partial(sbnn.interpret, few_genes)
     tables = pair | {"stability": stability}
     yield "interpret", lambda **tables: interpret(**tables).table, tables
@@ -291,7 +283,7 @@ def cases_of_evaluation():
         grouped = partial(entries()[name], data=adata)
         yield name, grouped, {"groups": adata.obs["donor"]}
     yield "map_trust", entries()["map_trust"], {"data": adata}
-    explore = partial(page_data, network_record())
+    explore = partial(page_data, record_of_fit())
     yield "explore", lambda data: explore(data=data)["genes"], {"data": adata}
     screened = {"adata": screened_cells()}
     yield "recovery", lambda adata: recovery(LinearShift(3), adata)[0], screened
@@ -312,7 +304,7 @@ def cases_of_evaluation():
 
 def cases_of_own_data():
     """What `sbnn fit` and `sbnn predict` write and draw."""
-    record, adata = network_record(), cells()
+    record, adata = record_of_fit(), cells()
     bottleneck = network(random_state=0).fit(adata)
     place = partial(predict_cells, bottleneck, counts=False)
     yield "predict_cells", place, {"expression": adata.to_df()}

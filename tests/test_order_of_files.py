@@ -9,8 +9,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from by_name import assert_alike, backwards, named
-from layouts import (
+from material.comparisons import assert_alike, backwards, named
+from material.layouts import (
     HUMAN,
     MOTOR_CORTEX,
     MOUSE,

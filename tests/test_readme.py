@@ -2,7 +2,6 @@
 
 import re
 from functools import cache
-from pathlib import Path
 
 import accuracy
 import claims
@@ -12,6 +11,7 @@ import pandas as pd
 import pytest
 import readme
 import weak_signals
+from material.paths import ROOT, SAVED_MODELS
 from pages import to_markdown
 
 from sbnn import metrics, results
@@ -20,8 +20,6 @@ from sbnn.evaluation.verdict import corrected_difference, paired_difference
 from sbnn.study import report
 from sbnn.study.command import system_report
 
-ROOT = Path(__file__).resolve().parents[1]
-SAVED = ROOT / "saved_models"
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -60,7 +58,7 @@ def test_each_number_of_the_readme_is_one_that_its_script_prints():
 )
 def test_overviews_are_those_of_the_committed_results(study, page):
     text = (ROOT / "docs" / page).read_text()
-    for table in system_report(study).overview(SAVED).values():
+    for table in system_report(study).overview(SAVED_MODELS).values():
         assert to_markdown(table) in text
 
 
@@ -71,13 +69,15 @@ def test_the_results_begin_with_the_stacked_prediction():
 
 
 def test_the_table_of_weak_signals_is_that_of_the_committed_scores():
-    table = to_markdown(weak_signals.summarise(pd.read_csv(weak_signals.SAVED)))
+    table = to_markdown(weak_signals.summarise(pd.read_csv(weak_signals.SAVED_MODELS)))
     assert table in (ROOT / "docs" / "methods.md").read_text()
 
 
 @pytest.mark.parametrize(("n_cells", "model"), [(120, "distilled"), (60, "stacked")])
 def test_losses_on_factors_are_those_of_the_committed_scores(n_cells, model):
-    scores = pd.read_csv(weak_signals.SAVED).query(f"signal == 'factors' and cells == {n_cells}")
+    scores = pd.read_csv(weak_signals.SAVED_MODELS).query(
+        f"signal == 'factors' and cells == {n_cells}"
+    )
     loss = corrected_difference(scores["ridge"] - scores[model], test_fraction=0)
     row = f"{scores[model].mean():.3f}.* {scores['ridge'].mean():.3f} \\| {re.escape(str(loss))}"
     assert re.search(row, (ROOT / "docs" / "results.md").read_text())
@@ -85,7 +85,9 @@ def test_losses_on_factors_are_those_of_the_committed_scores(n_cells, model):
 
 def test_the_picture_of_the_stacked_prediction_shows_the_table_of_the_results():
     subplots = readme.draw_comparison().axes
-    table = system_report("sbnn").overview(SAVED)["Difference of test R2, with its 95 % interval"]
+    table = system_report("sbnn").overview(SAVED_MODELS)[
+        "Difference of test R2, with its 95 % interval"
+    ]
     rows = [label.get_text() for label in subplots[0].get_yticklabels()]
     assert rows == [*table.index]
     for ax, column in zip(subplots[1:], reversed(table.columns), strict=True):
@@ -117,7 +119,7 @@ def test_tables_of_peers_are_those_of_the_committed_scores():
 @pytest.mark.parametrize("title", ["published, d=2", "ridge, all genes"])
 @pytest.mark.parametrize("dataset", accuracy.DATA + ("citefuse", "tcga_breast"))
 def test_differences_are_those_of_the_committed_results(dataset, title):
-    models = report.main_models(report.read_study_records(SAVED / dataset))
+    models = report.main_models(report.read_study_records(SAVED_MODELS / dataset))
     records, points = zip(models["distilled, d=2"], models[title], strict=True)
     difference = paired_difference(*records, "test_r2", points)
     interval = f"{difference.mean:.3f} [{difference.low:.3f}, {difference.high:.3f}]"
@@ -163,7 +165,7 @@ def test_rows_that_notebooks_print_are_those_of_the_committed_results():
     page = (ROOT / "docs" / "dynamics.md").read_text()
     columns = {}
     for name in ("breast_desmedt", "hematopoiesis"):
-        records = dynamics.read_dynamics_records(SAVED / name)
+        records = dynamics.read_dynamics_records(SAVED_MODELS / name)
         scores = dynamics.condition_scores(records, "published")
         columns[name] = scores["relative"].groupby(level="method").mean()
     table = pd.DataFrame(columns).drop(index="prior")
@@ -171,7 +173,7 @@ def test_rows_that_notebooks_print_are_those_of_the_committed_results():
         label = f"{dynamics.METHOD_LABELS[method]}, as published"
         assert f"| {label} |  | {' | '.join(row)} |" in page
     page = (ROOT / "docs" / "mechanism_shift.md").read_text()
-    for name, record in results.load_folder(SAVED / "papalexi", "shift_new_").items():
+    for name, record in results.load_folder(SAVED_MODELS / "papalexi", "shift_new_").items():
         label = name.replace("_our", ", our").replace("_", " ")
         bounds = record.bounds
         by_fold = bounds.groupby(["together", "step"], sort=False)[["ELBO", "IWELBO"]].mean()

@@ -1,24 +1,22 @@
 """The repository keeps what its README promises: pins, versions, notebooks with outputs."""
 
-import json
 import re
 import subprocess
 import tomllib
-from pathlib import Path
 
 import pytest
+from material.notebooks import read_cells
+from material.paths import NOTEBOOKS, ROOT
 from packaging.requirements import Requirement
 
 import sbnn
 
-ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def code_cells(path):
-    cells = json.loads(path.read_text())["cells"]
-    return [cell for cell in cells if cell["cell_type"] == "code"]
+    return [cell for cell in read_cells(path) if cell["cell_type"] == "code"]
 
 
 def test_locked_versions_lie_in_the_ranges():
@@ -59,13 +57,13 @@ def test_tracked_files_stay_below_the_limit(tracked):
     assert size < int(limit) * 1e6
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_notebooks_have_one_cell_of_parameters(path):
     tags = [cell["metadata"].get("tags") for cell in code_cells(path)]
     assert tags.count(["parameters"]) == 1
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_notebooks_have_pictures_and_no_error(path):
     outputs = [output for cell in code_cells(path) for output in cell["outputs"]]
     assert "error" not in {output["output_type"] for output in outputs}

@@ -15,7 +15,7 @@ from unittest.mock import Mock
 import numpy as np
 import pandas as pd
 import pytest
-from files import Payload
+from material.files import Payload
 
 from sbnn import results, store
 from sbnn.results import Record, SavedResults, load, save

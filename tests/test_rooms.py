@@ -3,12 +3,11 @@
 import ast
 import importlib
 import inspect
-import subprocess
-import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from material.command import run_alone
 
 import sbnn
 
@@ -170,8 +169,7 @@ def test_modules_load_no_more_than_they_need(heavy):
     lines = ["import sys"]
     for code in heavy:
         lines += [code, "print(*sys.modules)"]
-    command = [sys.executable, "-c", "\n".join(lines)]
-    printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    printed = run_alone("\n".join(lines))
     for loaded, (code, forbidden) in zip(printed.splitlines(), heavy.items(), strict=True):
         assert not set(loaded.split()) & set(forbidden.split()), code
 

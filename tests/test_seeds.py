@@ -10,7 +10,8 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from entries import digest, entries, functions_with, storing_functions
+from material.calls import entries, functions_with, storing_functions
+from material.comparisons import digest
 
 from sbnn.evaluation import runs
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from entries import cells, network
+from material.cells import cells
+from material.estimators import network
 from matplotlib.figure import Figure
 
 import sbnn

@@ -6,25 +6,18 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from material.estimators import network, quick
 from scipy import sparse
 
-from sbnn import (
-    DistilledBottleneckRegressor,
-    DistilledSettings,
-    LeaveOneOutRidge,
-    SparseBottleneckRegressor,
-)
+from sbnn import DistilledBottleneckRegressor, LeaveOneOutRidge
 from sbnn.data import inputs
 from sbnn.models import distilled
 
 N_CELLS, N_GENES = 150, 30
-SHORT = DistilledSettings(
-    n_teachers=2, n_trees=2, n_augmented=100, steps_of_teachers=3, steps_of_student=6
-)
-DISTILLED = DistilledBottleneckRegressor(n_genes=6, random_state=0, distillation=SHORT)
+DISTILLED = quick(DistilledBottleneckRegressor, random_state=0)
 MODELS = [
     DISTILLED,
-    SparseBottleneckRegressor(6, random_state=0, hidden_layers=(8, 4), epochs=(2, 1, 1, 2)),
+    network(random_state=0),
     LeaveOneOutRidge(),
 ]
 

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from files import CONTENT, published, put, server
+from material.files import CONTENT, published, put, server
 
 from sbnn.data import datasets
 from sbnn.data.datasets import default_dataset, find_file, list_datasets, load_dataset

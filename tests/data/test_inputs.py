@@ -4,19 +4,17 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import expression_frame
+from material.cells import expression_frame
+from material.estimators import distilled
 from scipy import sparse
 
 from sbnn import (
-    DistilledBottleneckRegressor,
-    DistilledSettings,
     LeaveOneOutRidge,
     SparseReducedRankRegression,
     paired,
 )
 
-SHORT = DistilledSettings(n_teachers=2, n_trees=5, steps_of_teachers=5, steps_of_student=5)
-NETWORK = DistilledBottleneckRegressor(n_genes=6, distillation=SHORT, random_state=0)
+NETWORK = distilled(random_state=0)
 RIDGE = LeaveOneOutRidge()
 SPARSE = SparseReducedRankRegression(alpha=0.3)
 

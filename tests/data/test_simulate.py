@@ -1,18 +1,15 @@
 """Simulated data are those of the committed records, and have a known answer."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from material.paths import SAVED_MODELS
 from sklearn.linear_model import LinearRegression
 
 from sbnn import results
 from sbnn.data.datasets import load_dataset
 from sbnn.data.paired import as_paired
 from sbnn.data.simulate import simulate_patchseq, simulate_tables
-
-SAVED = Path(__file__).parents[2] / "saved_models"
 
 
 def simulated(**parameters):
@@ -33,7 +30,7 @@ def default():
     ],
 )
 def test_the_data_are_those_of_the_committed_records(name, file):
-    record = results.load(SAVED / name / f"{file}.pickle.xz")
+    record = results.load(SAVED_MODELS / name / f"{file}.pickle.xz")
     assert load_dataset(name, verbose=False).uns["sbnn"]["sha256"] == record.sha256
 
 

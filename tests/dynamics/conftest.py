@@ -1,7 +1,6 @@
 """A small network with a known truth, its samples, and a prior that is partly wrong."""
 
 import pytest
-import torch
 
 from sbnn.dynamics.gene_network import GeneNetwork
 from sbnn.dynamics.phoenix import Phoenix
@@ -20,11 +19,6 @@ def samples(network):
 @pytest.fixture(scope="session")
 def prior(network):
     return network.misplaced_prior(0.1, 1)
-
-
-@pytest.fixture
-def generator():
-    return torch.Generator().manual_seed(0)
 
 
 @pytest.fixture

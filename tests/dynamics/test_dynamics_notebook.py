@@ -2,15 +2,15 @@
 
 import pandas as pd
 import pytest
-from notebook import run_cells
-from same import ROOT, assert_among_starts
+from material.comparisons import assert_among_starts
+from material.notebooks import run_cells
+from material.paths import SAVED_MODELS
 
 from sbnn import results
 from sbnn.data.datasets import list_datasets
 from sbnn.dynamics import evaluation
 from sbnn.evaluation.runs import configure
 
-SAVED = ROOT / "saved_models"
 # that of the package, which the fixture replaces
 FIT_AND_SCORE = evaluation.fit_and_score_network
 # endings of the names of records in the notebook
@@ -32,12 +32,14 @@ def variables(tmp_path_factory):
     figures = tmp_path_factory.mktemp("figures")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "fit_and_score_network", None)
-        return run_cells("07_dynamics", dataset="grn_350", saved_models=SAVED, figures=figures)
+        return run_cells(
+            "07_dynamics", dataset="grn_350", saved_models=SAVED_MODELS, figures=figures
+        )
 
 
 @pytest.mark.parametrize(("folder", "ending"), [*FOLDERS.items()])
 def test_committed_results_are_recognised(variables, folder, ending):
-    stored = results.load_folder(SAVED / folder, "dynamics_", data_of=lambda record: None)
+    stored = results.load_folder(SAVED_MODELS / folder, "dynamics_", data_of=lambda record: None)
     targets = {name for name in stored if name.startswith("targets_")}
     of_benchmark = {name for name in stored if name.startswith("published_sparsity_")}
     assert variables[f"records{ending}"].keys() == stored.keys() - targets - of_benchmark
@@ -54,7 +56,7 @@ def test_committed_results_are_recognised(variables, folder, ending):
     ],
 )
 def test_committed_results_come_out_the_same(variables, models, data, record):
-    stored = results.load(SAVED / f"{record}.pickle.xz")
+    stored = results.load(SAVED_MODELS / f"{record}.pickle.xz")
     method = stored.params[0]["method"]
     model = configure(variables[models][method], {}, 0)
     scores = FIT_AND_SCORE(model, variables[data][0])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from layouts import TRAJECTORIES
+from material.layouts import TRAJECTORIES
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sbnn.dynamics import reader as gene_dynamics

@@ -1,22 +1,21 @@
 """Committed results are what the code gives: one fold of each is fitted again."""
 
 from functools import cache
-from pathlib import Path
 
 import pytest
-from made_up import assert_tidy
-from notebook import run_cells
+from material.comparisons import assert_same
+from material.drawn import assert_tidy
+from material.notebooks import run_cells
+from material.paths import ROOT, SAVED_MODELS
 from numpy.testing import assert_array_equal
-from same import assert_same
 
 from sbnn import plotting, results
 from sbnn.data.datasets import list_datasets
 from sbnn.ephys_types import cross_validate_classifier, report
 from sbnn.evaluation import runs
 
-SAVED = Path(__file__).resolve().parents[2] / "saved_models"
 DATASETS = ["simulated_ephys", pytest.param("lee_human", marks=pytest.mark.slow)]
-SIMULATED = results.load_folder(SAVED / "simulated_ephys", "types_")
+SIMULATED = results.load_folder(SAVED_MODELS / "simulated_ephys", "types_")
 CLASSIFIERS = sorted(SIMULATED.keys() & report.CLASSIFIER_LABELS.keys())
 # every model, and the default on real cells
 RECORDS = [("simulated_ephys", "types", name) for name in CLASSIFIERS]
@@ -44,7 +43,7 @@ def run_study(name):
 @pytest.mark.parametrize(("name", "kind", "model"), RECORDS)
 def test_a_fold_that_is_fitted_again_agrees(name, kind, model, tmp_path):
     variables, _ = run_study(name)
-    record = results.load(SAVED / name / f"{kind}_{model}.pickle.xz")
+    record = results.load(SAVED_MODELS / name / f"{kind}_{model}.pickle.xz")
     # some fold, another for each model
     n_folds = len(record.folds)
     f = n_folds - 1 - sum(map(ord, model)) % n_folds
@@ -68,7 +67,7 @@ def test_a_fold_that_is_fitted_again_agrees(name, kind, model, tmp_path):
 @pytest.mark.parametrize("name", DATASETS)
 def test_figures_are_those_that_are_committed(name):
     _, figures = run_study(name)
-    folder = SAVED.parent / "figures" / name
+    folder = ROOT / "figures" / name
     assert {path.stem for path in folder.glob("*.png")} == figures.keys()
 
 

@@ -1,7 +1,7 @@
 """Layout of the published features of mouse cells, from small files of the same form."""
 
 import pytest
-from layouts import MOUSE, mouse_features
+from material.layouts import MOUSE, mouse_features
 
 from sbnn.ephys_types.reader import read_gouwens_ephys
 

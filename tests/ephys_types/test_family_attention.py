@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from material.estimators import seeded
 from numpy.testing import assert_allclose
 from scipy.special import expit, softmax
 
@@ -17,7 +18,7 @@ def network():
         n_classes=3,
         n_members=2,
         dropout=0.0,
-        generator=torch.Generator().manual_seed(0),
+        generator=seeded(),
     ).double()
 
 

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from made_up import SelectingRidge, change_data
+from material.cells import change_data
+from material.estimators import SelectingRidge, network
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as equal
 from scipy import sparse
@@ -14,24 +15,16 @@ from sklearn.preprocessing import scale
 
 from sbnn import (
     LeaveOneOutRidge,
-    SparseBottleneckRegressor,
     StackedRegressor,
     cross_validate,
     epoch_curves,
     paper_folds,
-    simulate_patchseq,
 )
-from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import preselect_genes
 from sbnn.evaluation.folds import held_out_means
 
 N_PRESELECTED = 12
-FOLDS = paper_folds(90, 3)
-
-
-@pytest.fixture(scope="module")
-def cells():
-    return as_paired(simulate_patchseq(90, 60, 4, n_true_genes=8, random_state=2))
+FOLDS = paper_folds(120, 3)
 
 
 class HandFit(NamedTuple):
@@ -51,7 +44,7 @@ def fit_by_hand(cells, fold, scaling):
     train, test = fold
     X = cells.X.astype(float)
     Y = cells.Y.astype(float)
-    genes = np.ones(60, bool)
+    genes = np.ones(cells.n_genes, bool)
     scaled_by = slice(None)
     if scaling == "fold":
         scaled_by = train
@@ -76,15 +69,15 @@ def fit_by_hand(cells, fold, scaling):
 
 
 @pytest.fixture(scope="module", params=[("fold", N_PRESELECTED), ("all", None)], ids=str)
-def both(request, cells):
+def both(request, data):
     """The record of a cross-validation of sparse counts, and its fits by hand."""
     scaling, preselect = request.param
-    counts = sparse.csr_array(cells.counts)
-    counted = change_data(cells, X=None, counts=counts, library_size=None)
+    counts = sparse.csr_array(data.counts)
+    counted = change_data(data, X=None, counts=counts, library_size=None)
     record = cross_validate(
         SelectingRidge(), counted, FOLDS, scaling=scaling, preselect=preselect, verbose=False
     )
-    return record, [fit_by_hand(cells, fold, scaling) for fold in FOLDS]
+    return record, [fit_by_hand(data, fold, scaling) for fold in FOLDS]
 
 
 @pytest.mark.parametrize(("name", "axis"), [("r2", None), ("feature_r2", 0)])
@@ -100,9 +93,9 @@ def test_r2_is_relative_to_the_training_means(both, part, name, axis):
         close(r2[f, 0], 1 - errors / squares, atol=1e-4)
 
 
-def test_predictions_return_to_the_units_of_outputs(both, cells):
+def test_predictions_return_to_the_units_of_outputs(both, data):
     record, fits = both
-    in_units = held_out_means(record, cells.Y, 0)
+    in_units = held_out_means(record, data.Y, 0)
     for fit in fits:
         close(in_units[fit.test], fit.in_units[fit.test], rtol=1e-3, atol=1e-3)
 
@@ -128,9 +121,7 @@ def test_genes_are_preselected_on_the_training_cells(both):
         equal(record.preselected[:, 0], [fit.genes for fit in fits])
 
 
-NETWORK = SparseBottleneckRegressor(
-    hidden_layers=(8, 4), epochs=(1, 1, 1, 1), n_genes=5, standardize=False
-)
+NETWORK = network(standardize=False)
 GRID = {"n_components": [1, 2]}
 SPLITTER = KFold(3, shuffle=True, random_state=1)
 
@@ -158,17 +149,17 @@ def test_one_process_with_arrays_gives_the_same(in_two_processes, data):
     equal(alone.test_r2, in_two_processes.test_r2)
 
 
-def test_a_fit_to_all_cells_is_scored_on_them(cells):
-    record = cross_validate(Ridge(), cells, [(np.arange(90), [])], scaling="all", verbose=False)
-    X = scale(cells.X.astype(float))
-    Y = scale(cells.Y.astype(float))
+def test_a_fit_to_all_cells_is_scored_on_them(data):
+    record = cross_validate(Ridge(), data, [(np.arange(120), [])], scaling="all", verbose=False)
+    X = scale(data.X.astype(float))
+    Y = scale(data.Y.astype(float))
     close(record.train_r2, Ridge().fit(X, Y).score(X, Y), rtol=1e-5)
 
 
-def test_a_fold_with_one_test_cell_is_remarked(cells):
-    folds = [*FOLDS, (np.arange(89), [89])]
+def test_a_fold_with_one_test_cell_is_remarked(data):
+    folds = [*FOLDS, (np.arange(119), [119])]
     with pytest.warns(UserWarning, match="folds: R2 of a single cell"):
-        cross_validate(Ridge(), cells, folds, verbose=False)
+        cross_validate(Ridge(), data, folds, verbose=False)
 
 
 class EarlyStopping(Ridge):
@@ -179,9 +170,9 @@ class EarlyStopping(Ridge):
         return super().fit(X, y)
 
 
-def test_no_other_package_sees_test_cells(cells):
-    record = cross_validate(EarlyStopping(), cells, FOLDS, verbose=False)
-    equal(record.test_r2, cross_validate(Ridge(), cells, FOLDS, verbose=False).test_r2)
+def test_no_other_package_sees_test_cells(data):
+    record = cross_validate(EarlyStopping(), data, FOLDS, verbose=False)
+    equal(record.test_r2, cross_validate(Ridge(), data, FOLDS, verbose=False).test_r2)
 
 
 class Transposed(Ridge):
@@ -204,15 +195,15 @@ class Diverged(Ridge):
         (
             Transposed(),
             "fold",
-            r"predict of Transposed gave the shape \(4, 60\), expected \(60, 4\)",
+            r"predict of Transposed gave the shape \(5, 80\), expected \(80, 5\)",
         ),
         (Diverged(), "fold", "predict of Diverged gave values that are not finite"),
         (Ridge(), "x", r"scaling: 'x' is unknown, expected one of \['fold', 'all'\]"),
     ],
 )
-def test_what_has_no_score_is_refused(model, scaling, message, cells):
+def test_what_has_no_score_is_refused(model, scaling, message, data):
     with pytest.raises(ValueError, match=message):
-        cross_validate(model, cells, FOLDS, scaling=scaling, verbose=False)
+        cross_validate(model, data, FOLDS, scaling=scaling, verbose=False)
 
 
 def test_parameters_of_a_missing_estimator_are_named(data):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from material.records import made_up
 from numpy.testing import assert_equal as equal
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 
@@ -18,7 +19,6 @@ from sbnn import (
     stability_selection,
 )
 from sbnn.evaluation.folds import held_out_means, make_folds
-from sbnn.results import Record
 
 GROUPS = st.lists(st.integers(0, 7), min_size=5, max_size=60)
 
@@ -128,14 +128,10 @@ def test_folds_may_share_training_cells_and_skip_cells():
 def test_held_out_predictions_of_several_folds_are_averaged():
     """Of z-scores of the training cells, whose mean is 5 and SD 2."""
     predictions = [np.array([[1.0], [2.0]]), np.array([[4.0], [8.0]])]
-    record = Record(
-        experiment="",
-        dataset="",
-        sha256="",
-        params=[{}],
+    record = made_up(
+        {"test_predictions": [predictions]},
         settings={"scaling": "fold"},
         folds=[([2, 3], [0, 1]), ([2, 3], [1, 2])],
-        values={"test_predictions": [predictions]},
     )
     Y = [[0], [0], [3], [7], [0]]
     means = held_out_means(record, Y, 0)

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import expression_frame
+from material.cells import expression_frame
+from material.estimators import network
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_equal
-from scipy import stats
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -24,9 +24,7 @@ from sbnn.data.preprocessing import preselect_genes, select_genes
 from sbnn.evaluation.fits import gene_selection
 from sbnn.evaluation.maps import embed
 
-NETWORK = SparseBottleneckRegressor(
-    hidden_layers=(16, 8), epochs=(1, 2, 1, 2), n_genes=5, standardize=False
-)
+NETWORK = network(standardize=False)
 
 
 @pytest.mark.parametrize("function", [fit_full, stability_selection])
@@ -34,12 +32,6 @@ def test_a_pipeline_is_refused_before_the_fits(function, data):
     pipeline = make_pipeline(StandardScaler(), NETWORK)
     with pytest.raises(TypeError, match="Pipeline has no get_support"):
         function(pipeline, data)
-
-
-@pytest.fixture(scope="module")
-def z_scores(data):
-    """Genes and outputs."""
-    return stats.zscore(data.X.astype(float)), stats.zscore(data.Y.astype(float))
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["reconstructs", "does not"])
@@ -187,7 +179,7 @@ def test_a_record_holds_the_selection_of_genes(adata):
 
 def test_a_model_file_normalizes_cells_as_its_data(data, tmp_path):
     cells = paired(None, data.Y, counts=data.counts, library_size=1e6)
-    model = SparseBottleneckRegressor(n_genes=5, hidden_layers=(6,), epochs=(0, 1, 0, 0))
+    model = network(epochs=(0, 1, 0, 0))
     fit_full(model, cells, model_file=tmp_path / "model.safetensors")
     loaded = SparseBottleneckRegressor.load(tmp_path / "model.safetensors")
     assert loaded.normalizer_.library_size_ == 1e6

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import SelectingRidge
+from material.estimators import SelectingRidge
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as equal
 from sklearn.base import clone

@@ -4,23 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up import change_data
+from material.cells import change_data
+from material.estimators import network
+from material.records import made_up
 from numpy.testing import assert_allclose as close
 from scipy import stats
 from sklearn.base import clone
 from sklearn.manifold import trustworthiness
 
-from sbnn import SparseBottleneckRegressor, StackedRegressor, cross_validate
+from sbnn import StackedRegressor, cross_validate
 from sbnn.evaluation.maps import map_trust, tsne_maps
-from sbnn.results import Record
 
-MODEL = SparseBottleneckRegressor(
-    hidden_layers=(8, 4),
-    epochs=(1, 1, 1, 1),
-    n_genes=5,
-    standardize=False,
-    random_state=0,
-)
+MODEL = network(standardize=False, random_state=0)
 SEEDS = (1, 2)
 
 
@@ -46,13 +41,7 @@ def latent():
 
 @pytest.fixture(scope="module")
 def fit(data, latent):
-    return Record(
-        experiment="fit",
-        dataset=data.name,
-        sha256=data.sha256,
-        params=[{}],
-        values={"latent": latent} | data.names,
-    )
+    return made_up({"latent": latent} | data.names, dataset=data.name, sha256=data.sha256)
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +50,9 @@ def trust(data, fit, folds):
 
 
 @pytest.fixture(scope="module")
-def by_hand(data, latent):
+def by_hand(z_scores, latent):
     """Aligned maps of other seeds, (seeds, n, 2), and their R2."""
-    X = stats.zscore(data.X.astype(float))
-    Y = stats.zscore(data.Y.astype(float))
+    X, Y = z_scores
     maps = []
     agreement = []
     for seed in SEEDS:

@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from material.estimators import distilled
+from material.records import made_up
 from numpy.testing import assert_array_equal as equal
 from pytest import approx
 
 from sbnn import (
     DistilledBottleneckRegressor,
-    DistilledSettings,
     StackedRegressor,
     cross_validate,
     fit_full,
@@ -23,18 +24,15 @@ from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.interpretation import interpret_held_out
 from sbnn.evaluation.runs import store_result
 from sbnn.evaluation.stability import panel_table
-from sbnn.results import Record
 
-QUICK = DistilledSettings(n_trees=2, n_augmented=60, steps_of_teachers=2, steps_of_student=5)
 N_PRESELECTED = 6
 
 
 def network(required, candidates=None):
-    return DistilledBottleneckRegressor(
+    return distilled(
         n_genes=4,
         required_genes=required,
         candidate_genes=candidates,
-        distillation=QUICK,
         standardize=False,
         random_state=1,
     )
@@ -150,7 +148,7 @@ def test_frequencies_of_a_panel_are_not_judged(data, left_out):
 def test_a_result_depends_on_an_argument_called_panel(tmp_path):
     @store_result
     def choose(panel, *, results=None, overwrite=False):
-        return Record(experiment="choice", dataset="", sha256="", params=[{}], values={})
+        return made_up({})
 
     choose(["Sst"], results=tmp_path / "a.pickle.xz")
     with pytest.raises(ValueError, match="differs in panel"):
@@ -166,13 +164,8 @@ def test_without_a_panel_records_are_those_of_before():
 
 
 def test_required_genes_are_marked_in_the_order_of_choice():
-    fit = Record(
-        experiment="fit",
-        dataset="made up",
-        sha256="s",
-        params=[{"required_genes": ["Vip"]}],
-        values={"gene_order": np.array(["Vip", "Gad1", "Sst"])},
-    )
+    order = np.array(["Vip", "Gad1", "Sst"])
+    fit = made_up({"gene_order": order}, params=[{"required_genes": ["Vip"]}])
     table = panel_table(fit)
     assert table.index.tolist() == ["Vip", "Gad1", "Sst"]
     assert table.order.tolist() == [1, 2, 3]

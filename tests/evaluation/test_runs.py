@@ -7,7 +7,7 @@ from pathlib import Path
 
 import joblib
 import pytest
-from made_up import change_data
+from material.cells import change_data
 from numpy.testing import assert_array_equal
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline

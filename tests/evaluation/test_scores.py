@@ -3,17 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from material.records import made_up
 
 from sbnn.evaluation.scores import label_rows, mean_sd, scores_table
-from sbnn.results import Record
 
 
 def score_record(seeds, **scores):
     """Scores by seed."""
     table = pd.DataFrame({"seed": seeds, **scores})
-    return Record(
-        experiment="made up", dataset="d", sha256="s", params=[{}], values={"scores": table}
-    )
+    return made_up({"scores": table})
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from made_up import SelectingRidge
+from material.estimators import SelectingRidge
+from material.records import made_up
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as equal
 from numpy.testing import assert_equal
@@ -24,7 +25,7 @@ from sbnn.evaluation.stability import (
     selection_threshold,
 )
 from sbnn.metrics import cells_behind
-from sbnn.results import Record, load, save
+from sbnn.results import load, save
 
 
 @pytest.mark.parametrize(("mean", "n", "r"), [(0.02, 20, -0.25), (0.2, 10, -1.0)])
@@ -131,7 +132,7 @@ def count_trusted_noise(seed):
         "gene_names": np.arange(100).astype(str),
         "cells_behind": cells_behind(X - X.mean(0)),
     }
-    halves = Record("halves", "noise", "", [{}], folds=folds, values=values)
+    halves = made_up(values, folds=folds)
     return selection_table(halves).trusted.sum()
 
 
@@ -283,7 +284,7 @@ def halves_of(cells, selected, seed=0):
         "cells_behind": cells_behind(cells.X - cells.X.mean(axis=0)),
     }
     folds = complementary_pairs(cells.n_cells, len(selected) // 2, seed)
-    return Record("halves", "made up", cells.sha256, [{}], folds=folds, values=values)
+    return made_up(values, sha256=cells.sha256, folds=folds)
 
 
 @pytest.fixture
@@ -410,13 +411,10 @@ R2 = np.array([[0.1, 0.5, 0.6], [0.2, 0.4, 0.7], [0.3, 0.6, 0.62]])  # (folds, n
 
 @pytest.fixture
 def numbers_table():
-    record = Record(
-        experiment="cross-validation",
-        dataset="made up",
-        sha256="s",
+    record = made_up(
+        {"test_r2": R2, "n_selected": np.outer([1, 1, 4], [5, 10, 25])},
         params=[{"n_genes": 5}, {"n_genes": 10}, {"n_genes": 25}],
         folds=[(np.arange(2), np.arange(2))] * 3,
-        values={"test_r2": R2, "n_selected": np.outer([1, 1, 4], [5, 10, 25])},
     )
     return genes_table(record)
 

@@ -8,15 +8,16 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import error_bars
-from figure_records import axes_of
-from same import ROOT, assert_same
+from material.comparisons import assert_same, interval, interval_text
+from material.drawn import error_bars
+from material.figures import axes_of
+from material.paths import ROOT, SAVED_MODELS
+from material.records import SCREENS
 
 from sbnn import load_dataset, results
 from sbnn.evaluation import runs
 from sbnn.mechanism_shift import SparseShiftVAE, edges_of, report, z_score_expression
 
-SAVED = ROOT / "saved_models"
 sys.path.insert(0, str(ROOT / "benchmarks"))
 benchmark = importlib.import_module("screen_rivals")
 to_markdown = importlib.import_module("pages").to_markdown
@@ -31,7 +32,9 @@ def test_committed_fits_to_simulated_screens_come_out_the_same(name):
     model, edges = benchmark.METHODS[name]
     record = benchmark.recovery_by_seed(model, edges, benchmark.SMALL, [0], benchmark.HELD_OUT)
     found = record.scores.drop(columns="seconds")
-    stored = results.load(SAVED / "simulated_screen" / f"shift_small_{name}.pickle.xz").scores
+    stored = results.load(
+        SAVED_MODELS / "simulated_screen" / f"shift_small_{name}.pickle.xz"
+    ).scores
     tolerance = {"rtol": 1e-4}
     if name == "default":
         # Training drifts apart from the first different bit of a processor, and the published F1
@@ -47,7 +50,9 @@ def test_committed_fit_to_a_real_screen_comes_out_the_same():
         adata = load_dataset("papalexi", download=False, verbose=False)
     except FileNotFoundError:
         pytest.skip("the data are not here")
-    stored = results.load(SAVED / "papalexi" / "shift_fits.pickle.xz").graph.query("seed == 0")
+    stored = results.load(SAVED_MODELS / "papalexi" / "shift_fits.pickle.xz").graph.query(
+        "seed == 0"
+    )
     n_edges = (stored["probability"] > 0.5).sum()
     model = SparseShiftVAE(10, random_state=0).fit(adata)
     edges = edges_of(model.shift_graph_)
@@ -57,7 +62,7 @@ def test_committed_fit_to_a_real_screen_comes_out_the_same():
 
 def test_the_benchmark_takes_its_committed_results(monkeypatch):
     monkeypatch.setattr(runs, "require_writable", lambda path: pytest.fail(f"{path}: not taken"))
-    tables_of_simulated = benchmark.measure(SAVED, only="script_*,new_*,*_targeted_*")
+    tables_of_simulated = benchmark.measure(SAVED_MODELS, only="script_*,new_*,*_targeted_*")
     assert len(tables_of_simulated) == 7
 
 
@@ -65,7 +70,7 @@ def test_the_page_has_the_tables_of_held_out_cells():
     page = (ROOT / "docs" / "mechanism_shift.md").read_text()
     records = {}
     for dataset in ("papalexi", "simulated_screen"):
-        records |= report.read_screens_records(SAVED / dataset)
+        records |= report.read_screens_records(SAVED_MODELS / dataset)
     *_, likelihoods, edges = report.screens_tables(records).values()
     assert to_markdown(likelihoods) in page
     assert to_markdown(edges) in page
@@ -73,7 +78,7 @@ def test_the_page_has_the_tables_of_held_out_cells():
 
 def test_the_page_has_the_tables_of_held_out_perturbations():
     page = (ROOT / "docs" / "mechanism_shift.md").read_text()
-    records = report.read_screens_records(SAVED / "simulated_screen")
+    records = report.read_screens_records(SAVED_MODELS / "simulated_screen")
     new = {name: record for name, record in records.items() if name.startswith("new_")}
     small, script = report.screens_tables(new).values()
     assert to_markdown(small) in page
@@ -141,39 +146,48 @@ def test_the_penalty_of_sams_vae_is_a_divergence(logit, of_gates, probability):
 def test_differences_from_the_default_are_of_the_same_screens():
     """Principal components have no likelihood."""
     of_latents, _, of_likelihoods = axes_of("recovery_subplots")[4:7]
-    drawn = [error_bars(container)[0, :2] for container in of_latents.containers]
-    assert drawn == [pytest.approx(row, abs=1e-9) for row in ([-0.5, 0], [-0.3, 1], [0, 2])]
+    for row, (name, container) in enumerate(zip(SCREENS, of_latents.containers, strict=True)):
+        mean, _, high = interval(SCREENS[name].scores["mcc"] - SCREENS["default"].scores["mcc"])
+        np.testing.assert_allclose(error_bars(container), [[mean, row, high - mean, 0]], atol=1e-12)
     rows = [error_bars(container)[0, 1] for container in of_likelihoods.containers]
     assert rows == [1, 2]
 
 
 def bounds_of_new(before, after):
-    """A record of two held-out perturbations on three screens; bounds rise by 1 each."""
+    """A record of two held-out perturbations on three screens, whose bounds after differ."""
     rows = []
+    steps = {"before": before, "after": after, "after, all cells": after}
     for seed, name in product(range(3), "ab"):
-        for step, bound in {"before": before, "after": after, "after, all cells": after}.items():
-            bounds = {"elbo": bound + seed - 1, "iwelbo": bound + seed}
+        for step, of_screens in steps.items():
+            bounds = {"elbo": of_screens[seed] - 1, "iwelbo": of_screens[seed]}
             rows.append({"seed": seed, "perturbation": name, "step": step} | bounds)
     return SimpleNamespace(bounds=pd.DataFrame(rows))
 
 
 def test_bounds_of_new_perturbations_are_paired_by_screen():
-    records = {"vae": bounds_of_new(-9, -9), "svae+": bounds_of_new(-8, -6)}
+    of_vae, of_svae = np.array([-9.0, -6.0, -9.0]), np.array([-6.0, -5.5, -3.5])
+    records = {"vae": bounds_of_new(of_vae, of_vae), "svae+": bounds_of_new(of_svae - 2, of_svae)}
     table = report.new_perturbations_table(records)
     assert table["IWELBO after"].to_dict() == {"VAE": "-8.00", "SVAE+": "-5.00"}
-    assert table.loc["VAE", "IWELBO after: SVAE+ minus it"] == "+3.000 [+3.000, +3.000]"
+    found = table.loc["VAE", "IWELBO after: SVAE+ minus it"]
+    assert found == interval_text(of_svae - of_vae)
 
 
 def test_held_out_targets_are_compared_over_folds():
-    """Each method gains the same in every fold, so the intervals have no width."""
-    gains = {"mean shares": 0.0, "VAE": 1.0, "SVAE+": 3.0}
+    """What each method gains differs from fold to fold."""
+    gains = {
+        "mean shares": np.array([0.0, 0.5, -0.5, 1.0, -1.0]),
+        "VAE": np.array([1.0, 3.0, 2.0, -1.0, 0.0]),
+        "SVAE+": np.array([3.0, 1.0, 4.0, 6.0, 1.0]),
+    }
     steps = {"before": 0.0, "after": 1.0, "after, all cells": 2.0}
     rows = []
     for (fold, level), method, step in product(enumerate("abcde"), gains, steps):
-        bound = 10.0 * fold + gains[method] * steps[step]
+        bound = 10.0 * fold + gains[method][fold] * steps[step]
         rows.append({"together": level, "method": method, "step": step, "IWELBO": bound})
     rows.append(rows[0] | {"together": "the pathway", "IWELBO": 1e6})
     table = report.new_targets_table(pd.DataFrame(rows), list("abcde"))
     assert table.loc["SVAE+", [*steps]].tolist() == [20, 23, 26]
-    assert table.loc["SVAE+", "after, minus VAE"] == "+2.000 [+2.000, +2.000]"
-    assert table.loc["SVAE+", "after, minus mean shares"] == "+3.000 [+3.000, +3.000]"
+    for rival in ("VAE", "mean shares"):
+        expected = interval_text(gains["SVAE+"] - gains[rival], test_fraction=1 / 4)
+        assert table.loc["SVAE+", f"after, minus {rival}"] == expected

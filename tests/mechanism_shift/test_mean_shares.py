@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from material.paths import ROOT
 from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
-from same import ROOT
 from scipy import sparse, stats
 
 from sbnn import results

@@ -4,10 +4,10 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from material.cells import screened_cells
 from scipy import sparse
 
 from sbnn.mechanism_shift.data import as_screen, perturbation_codes, screen
-from sbnn.mechanism_shift.simulate import simulate_perturbations
 
 CELLS = ["c0", "c1", "c2", "c3", "c4", "c5"]
 GENES = ["IRF1", "CD86", "MYC"]
@@ -235,7 +235,7 @@ def test_every_perturbation_needs_two_cells(labels, control, message):
 
 
 def test_a_subset_takes_truth_along():
-    adata = simulate_perturbations(5, 6, 4, 40, n_control=3, random_state=1)
+    adata = screened_cells()
     part = as_screen(adata[[7, 2, 30]])
     latents = adata.obsm["true_latents"]
     np.testing.assert_array_equal(part.truth["latents"], latents[[7, 2, 30]])

@@ -6,6 +6,8 @@ from unittest.mock import Mock
 import numpy as np
 import pandas as pd
 import pytest
+from material.cells import without_counts
+from material.estimators import quick
 from numpy.testing import assert_array_equal
 from pytest import approx
 from scipy import stats
@@ -20,7 +22,7 @@ from sbnn.mechanism_shift import (
 from sbnn.mechanism_shift.accuracy import new_perturbation_bounds, recovery_scores
 from sbnn.mechanism_shift.graph import differ_from_zero
 
-MODEL = SparseShiftVAE(3, hidden=8, epochs=2, random_state=0)
+MODEL = quick(SparseShiftVAE, n_latent=3, random_state=0)
 
 
 @pytest.fixture
@@ -124,12 +126,6 @@ def test_changed_genes_exceed_the_sampling_error(adata, gene_differences):
     _, changed = z_score_expression(adata)
     errors = np.full((40, 1), np.sqrt(1 / 60 + 1 / 100))
     assert_array_equal(changed, differ_from_zero(gene_differences.to_numpy(), errors))
-
-
-def without_counts(adata):
-    emptied = adata.copy()
-    emptied.X[3] = 0
-    return emptied
 
 
 def without_truth(adata):

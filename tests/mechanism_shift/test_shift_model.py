@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 import torch
 from anndata import AnnData, read_h5ad
+from material.cells import screened_cells, without_counts
+from material.estimators import quick
 from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.base import clone
@@ -15,14 +17,13 @@ from sbnn.mechanism_shift import (
     LinearShift,
     SparseShiftVAE,
     edges_of,
-    simulate_perturbations,
 )
 from sbnn.mechanism_shift.accuracy import align_with_truth, recovery_scores
 from sbnn.mechanism_shift.data import read_screen_counts
 from sbnn.mechanism_shift.graph import pivot_graph
 from sbnn.mechanism_shift.training import OneCycleTraining
 
-TINY = SparseShiftVAE(3, hidden=8, epochs=2, random_state=0)
+TINY = quick(SparseShiftVAE, n_latent=3, random_state=0)
 
 
 @pytest.fixture(
@@ -62,7 +63,7 @@ EXEMPT = {
 
 
 @parametrize_with_checks(
-    [SparseShiftVAE(1, hidden=8, epochs=2, random_state=0), LinearShift(1, random_state=0)],
+    [quick(SparseShiftVAE, n_latent=1, random_state=0), LinearShift(1, random_state=0)],
     expected_failed_checks=lambda _: EXEMPT,
 )
 # one of the checks fits to cells that are all the same
@@ -73,7 +74,7 @@ def test_grammar(estimator, check, monkeypatch):
 
 
 def test_linear_models_take_an_anndata():
-    data = simulate_perturbations(5, 6, 4, 40, n_control=3, random_state=1)
+    data = screened_cells()
     linear = LinearShift(2, random_state=0)
     expected = clone(linear).fit(data.X, data.obs["perturbation"]).transform(data.X)
     assert_allclose(linear.fit(data, data.obs["perturbation"]).transform(data), expected)
@@ -235,12 +236,6 @@ def test_effects_stay_when_perturbations_are_added(fitted, extended):
 def test_unknown_perturbations_are_named(fitted, new_cells):
     with pytest.raises(ValueError, match="perturbation: not among those of the fit: new_"):
         fitted.elbo(*new_cells)
-
-
-def without_counts(adata, position):
-    emptied = adata.copy()
-    emptied.X[position] = 0
-    return emptied
 
 
 #: What a fit to a screen refuses, and words of the message.

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from material.estimators import seeded
 from pytest import approx
 
 from sbnn.mechanism_shift import SparseShiftVAE, simulate_perturbations
@@ -52,7 +53,7 @@ def test_without_validation_cells_shrinkage_is_strong():
 
 def test_sampled_gates_are_hard_with_soft_gradients():
     logits = torch.tensor([1.0, -1.0]).repeat(1000, 1).requires_grad_()
-    samples = sample_gates(logits, torch.Generator().manual_seed(0))
+    samples = sample_gates(logits, seeded())
     samples.sum().backward()
     assert set(samples.detach().unique().round(decimals=5).tolist()) == {0.0, 1.0}
     assert (logits.grad > 0).all()

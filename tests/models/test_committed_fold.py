@@ -1,8 +1,7 @@
 """Fits of committed results are computed again, up to the last digits of another processor."""
 
-from pathlib import Path
-
 import pytest
+from material.paths import SAVED_MODELS
 from numpy.testing import assert_allclose
 
 from sbnn import (
@@ -14,7 +13,6 @@ from sbnn import (
 )
 
 pytestmark = pytest.mark.slow
-SAVED_MODELS = Path(__file__).resolve().parents[2] / "saved_models"
 FIXED = {"standardize": False, "device": "cpu", "random_state": 42}
 
 

@@ -4,6 +4,7 @@ import anndata
 import numpy as np
 import pytest
 import torch
+from material.estimators import FEW_STEPS, quick, seeded
 from numpy.testing import assert_array_equal
 from pytest import approx
 from torch.testing import assert_close
@@ -21,12 +22,7 @@ from sbnn.models.distilled import (
     pseudo_labelled_cells,
 )
 
-QUICK = DistilledSettings(n_trees=2, n_augmented=60, steps_of_teachers=2, steps_of_student=2)
 NAMES = [f"gene{i:02d}" for i in range(1, 41)]
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def normal_values(n_cells, n_genes):
@@ -121,7 +117,7 @@ def test_a_panel_is_of_required_and_candidate_genes(adata):
         n_genes=4,
         required_genes=["gene31", "gene05"],
         candidate_genes=NAMES[10:20],
-        distillation=QUICK,
+        distillation=FEW_STEPS,
     ).fit(adata)
     assert model.gene_order_[:2].tolist() == [30, 4]
     assert np.isin(model.gene_order_[2:], range(10, 20)).all()
@@ -138,13 +134,13 @@ def test_a_panel_is_of_required_and_candidate_genes(adata):
     ],
 )
 def test_impossible_panels_are_refused(panel, message, adata):
-    model = DistilledBottleneckRegressor(n_genes=8, distillation=QUICK, **panel)
+    model = quick(DistilledBottleneckRegressor, n_genes=8, **panel)
     with pytest.raises(ValueError, match=message):
         model.fit(adata)
 
 
 def test_names_of_a_panel_need_names_of_genes(data):
-    model = DistilledBottleneckRegressor(required_genes=["gene01"], distillation=QUICK)
+    model = quick(DistilledBottleneckRegressor, n_genes=25, required_genes=["gene01"])
     with pytest.raises(ValueError, match="X has no names of genes"):
         model.fit(data.X, data.Y)
 
@@ -166,13 +162,13 @@ def test_few_values_of_a_file_are_read_at_once(adata, tmp_path, monkeypatch):
     monkeypatch.setattr(inputs, "VALUES_AT_ONCE", 800)
     monkeypatch.setattr(distilled, "MOST_SELECTION_CELLS", 15)
     adata.write_h5ad(tmp_path / "cells.h5ad")
-    model = DistilledBottleneckRegressor(n_genes=4, distillation=QUICK)
+    model = quick(DistilledBottleneckRegressor, n_genes=4)
     model.fit(anndata.read_h5ad(tmp_path / "cells.h5ad", backed="r"))
     assert max(sizes) == 800
 
 
 def test_norms_are_those_of_the_kept_genes(data):
-    model = DistilledBottleneckRegressor(n_genes=4, distillation=QUICK).fit(data.X, data.Y)
+    model = quick(DistilledBottleneckRegressor, n_genes=4).fit(data.X, data.Y)
     assert_array_equal(model.gene_norms_[model.get_support()], model.network_.input_norms())
     assert not model.gene_norms_[~model.get_support()].any()
 

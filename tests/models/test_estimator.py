@@ -4,23 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from material.estimators import distilled, network
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sbnn import DistilledBottleneckRegressor, DistilledSettings, SparseBottleneckRegressor
+from sbnn import DistilledBottleneckRegressor, DistilledSettings
 from sbnn.data import inputs
 from sbnn.metrics import pooled_r2
 from sbnn.models.base import model_in_units
 
-FEW_STEPS = DistilledSettings(
-    n_augmented=50, n_trees=2, n_teachers=2, steps_of_teachers=3, steps_of_student=5
-)
-PUBLISHED = SparseBottleneckRegressor(
-    n_genes=5, hidden_layers=(16, 8), epochs=(2, 2, 2, 3), random_state=0
-)
-DISTILLED = DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS, random_state=0)
+PUBLISHED, DISTILLED = network(random_state=0), distilled(random_state=0)
 # the default, of which the checks have fewer
 CHECKED = [clone(model).set_params(n_genes=25) for model in (PUBLISHED, DISTILLED)]
 

@@ -5,6 +5,7 @@ from itertools import repeat
 import numpy as np
 import pytest
 import torch
+from material.estimators import seeded
 from pytest import approx
 from torch.nn.functional import cross_entropy as torch_cross_entropy
 from torch.nn.functional import mse_loss
@@ -26,10 +27,6 @@ from sbnn.models.network import (
 )
 
 SIZES = [12, 8, 6, 2, 6, 8, 3]
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def new_network(activation="elu"):

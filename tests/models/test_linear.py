@@ -1,12 +1,10 @@
 """Ridge regression, and what all linear models share."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from material.cells import z_scores
+from material.command import run_alone
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.stats import zscore
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV, LeaveOneOut
@@ -149,8 +147,7 @@ for record in records:
 
 def test_linear_models_need_no_torch(capsys):
     """It is not loaded after a cross-validation, and changes no result when it is, as here."""
-    command = [sys.executable, "-c", VALIDATE_LINEAR_MODELS]
-    alone = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    alone = run_alone(VALIDATE_LINEAR_MODELS)
     exec(VALIDATE_LINEAR_MODELS, {})
     torch_there, *predictions = capsys.readouterr().out.split()
     assert torch_there == "True"
@@ -170,8 +167,7 @@ def test_linear_models_need_no_torch(capsys):
     ],
 )
 def test_published_results_on_mouse_m1(real_scala, model, r2, within, n_genes):
-    X = zscore(real_scala.X.astype(float))
-    Y = zscore(real_scala.Y.astype(float))
+    X, Y = z_scores(real_scala)
     scores = []
     numbers = []
     for train, test in paper_folds(len(X)):

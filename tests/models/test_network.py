@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from material.estimators import seeded
 from torch.nn.functional import elu, silu
 from torch.testing import assert_close
 
@@ -24,7 +25,7 @@ def test_only_bottleneck_and_output_are_linear(name, function):
 
 @pytest.fixture
 def wide_network():
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded()
     network = BottleneckNetwork([1000, *SIZES[1:]], generator=generator)
     network.replace_head(30, generator)
     return network

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import safetensors.torch
 import torch
+from material.estimators import distilled, network
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
 from sbnn import (
     CountNormalizer,
     DistilledBottleneckRegressor,
-    DistilledSettings,
     SparseBottleneckRegressor,
     StackedRegressor,
     fit_full,
@@ -25,16 +25,8 @@ X = np.random.default_rng(0).normal(size=(30, 9))
 NAMED = pd.DataFrame(X, columns=list("abcdefghi"))
 NEW = 9 * NAMED.iloc[:, ::-1]
 COUNTS = NAMED.abs().round() + 1
-PUBLISHED = SparseBottleneckRegressor(
-    n_genes=4,
-    pretraining=False,
-    reconstruct=True,
-    hidden_layers=(4, 3),
-    epochs=(1, 1, 1, 1),
-    random_state=0,
-)
-SHORT = DistilledSettings(n_trees=2, n_augmented=9, steps_of_teachers=1, steps_of_student=1)
-DISTILLED = DistilledBottleneckRegressor(n_genes=4, reconstruct=True, distillation=SHORT)
+PUBLISHED = network(n_genes=4, pretraining=False, reconstruct=True, random_state=0)
+DISTILLED = distilled(n_genes=4, reconstruct=True)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from material.estimators import distilled
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import zscore
 from sklearn.base import clone
@@ -25,12 +26,7 @@ from sbnn.models.distilled import choose_genes
 from sbnn.models.linear import left_out_residuals
 from sbnn.models.stacked import selection_optimism
 
-FEW_STEPS = DistilledSettings(
-    n_augmented=50, n_trees=2, n_teachers=2, steps_of_teachers=3, steps_of_student=5
-)
-NETWORK = DistilledBottleneckRegressor(
-    n_genes=5, distillation=FEW_STEPS, random_state=0, device="cpu"
-)
+NETWORK = distilled(random_state=0, device="cpu")
 EXEMPTIONS = {
     "check_transformer_get_feature_names_out": "it names the kept genes, not the latents",
 }
@@ -39,7 +35,7 @@ EXEMPTIONS = {
 @pytest.mark.filterwarnings("ignore:X. values up to .* are no log values")
 @pytest.mark.filterwarnings("ignore:ridge. of all penalties")
 @parametrize_with_checks(
-    [StackedRegressor(DistilledBottleneckRegressor(distillation=FEW_STEPS, random_state=0))],
+    [StackedRegressor(distilled(n_genes=25, random_state=0))],
     expected_failed_checks=lambda _: EXEMPTIONS,
 )
 def test_scikit_learn_conventions(estimator, check):
@@ -232,7 +228,7 @@ def test_predictions_take_genes_that_the_map_does_not(model, adata):
 
 
 def test_a_seed_is_that_of_a_network_without_one(adata):
-    network = DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS, device="cpu")
+    network = distilled(device="cpu")
     first = StackedRegressor(network, random_state=3).fit(adata)
     second = StackedRegressor(network.set_params(random_state=3)).fit(adata)
     assert_array_equal(first.predict(adata), second.predict(adata))

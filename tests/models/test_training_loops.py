@@ -5,12 +5,6 @@ import torch
 
 from sbnn.models.training import BestWeights, epoch_batches, train_epochs
 
-
-@pytest.fixture
-def generator():
-    return torch.Generator().manual_seed(0)
-
-
 # --- minibatches
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from notebook import NOTEBOOKS
+from material.command import run
+from material.paths import NOTEBOOKS
 
-from sbnn import cli, files
+from sbnn import files
 from sbnn.data.simulate import simulate_tables
 from sbnn.own_data import command
 from sbnn.own_data import page as own_page
@@ -51,10 +52,6 @@ def tables(tmp_path, monkeypatch):
     """Options of `sbnn fit` for tables in the current folder."""
     monkeypatch.chdir(tmp_path)
     return simulate_options("raw")
-
-
-def run(*words):
-    return cli.main([str(word) for word in words])
 
 
 @pytest.fixture(scope="module")

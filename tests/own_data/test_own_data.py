@@ -6,11 +6,11 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from material.estimators import distilled
 from numpy.testing import assert_allclose
 
 from sbnn import (
     DistilledBottleneckRegressor,
-    DistilledSettings,
     LeaveOneOutRidge,
     SparseReducedRankRegression,
     StackedRegressor,
@@ -23,8 +23,6 @@ from sbnn import (
 from sbnn.data.paired import as_paired
 from sbnn.own_data.new_cells import predict_cells
 from sbnn.own_data.results import choose_folds, read_panel, write_tables
-
-QUICK = DistilledSettings(n_trees=2, n_augmented=9, steps_of_teachers=2, steps_of_student=2)
 
 
 @pytest.mark.parametrize(("fast", "n_folds"), [(False, 10), (True, 2)])
@@ -79,7 +77,7 @@ def test_impossible_panels_are_refused(require, candidates, message, tmp_path):
 def records(adata):
     """All but the stability of a map, of a linear model."""
     model = SparseReducedRankRegression(alpha=0.1)
-    stacked = StackedRegressor(DistilledBottleneckRegressor(n_genes=5, distillation=QUICK))
+    stacked = StackedRegressor(distilled())
     folds = choose_folds(adata)[:3]
     fitted = SparseReducedRankRegression(alpha=0.1).fit(adata)
     return {
@@ -203,7 +201,7 @@ def test_records_of_other_cells_are_refused(adata, records, tmp_path):
 @pytest.fixture(scope="module")
 def network(adata):
     """Fitted to the first 80 cells."""
-    model = DistilledBottleneckRegressor(distillation=QUICK, n_genes=5, random_state=0)
+    model = distilled(random_state=0)
     return model.fit(adata[:80])
 
 
@@ -250,7 +248,7 @@ def scale(cells):
 def test_cells_of_another_kind_than_those_of_the_fit_are_told(adata):
     """Scaled cells for a fit to logs, and logs for a fit to scaled cells."""
     logs, Y = adata.to_df(), adata.obsm["outputs"]
-    model = DistilledBottleneckRegressor(distillation=QUICK, n_genes=5, random_state=0)
+    model = distilled(random_state=0)
     for cells, others in ((logs, scale(logs)), (scale(logs), logs)):
         model.fit(cells[:80], Y[:80])
         predict_cells(model, cells[80:])
@@ -291,7 +289,7 @@ def test_a_folder_stands_for_its_model(network, new_counts, tmp_path):
 
 
 def test_a_stacked_model_adds_its_predictions(adata, new_counts, tmp_path):
-    network = DistilledBottleneckRegressor(distillation=QUICK, n_genes=5, random_state=0)
+    network = distilled(random_state=0)
     files = {"network": tmp_path / "model.safetensors", "both": tmp_path / "stacked.safetensors"}
     fit_full(network, adata[:80], model_file=files["network"])
     fit_full(StackedRegressor(network), adata[:80], model_file=files["both"])

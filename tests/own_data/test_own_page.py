@@ -10,10 +10,11 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from material.estimators import distilled
 from nbconvert.filters import markdown2html
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from sbnn import DistilledBottleneckRegressor, DistilledSettings, fit_full, paired
+from sbnn import DistilledBottleneckRegressor, fit_full, paired
 from sbnn.cli import main
 from sbnn.own_data.page import (
     AFTER_VERDICT,
@@ -148,8 +149,7 @@ def test_genes_of_noise_are_folded(tmp_path, interval, n_folded):
 
 def description_of_new_cells(adata):
     """A small model in a folder, and what is said about it."""
-    settings = DistilledSettings(n_teachers=2, n_trees=5, steps_of_teachers=5, steps_of_student=5)
-    model = DistilledBottleneckRegressor(n_genes=6, distillation=settings, device="cpu")
+    model = distilled(n_genes=6, device="cpu")
     path = Path("out", "my cells", "model.safetensors")
     fit = fit_full(model, adata, model_file=path)
     network = DistilledBottleneckRegressor.load(path)

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from material.paths import ROOT
 
 from sbnn.own_data.names import PAGE
 from sbnn.own_data.tables import read_tables
 
 FILES = Path(__file__).parent / "files"
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 [SECTION] = re.findall(
     r"^## Prepare your files\n(.*?)^## ", (DOCS / "own_data.md").read_text(), re.M | re.S
 )

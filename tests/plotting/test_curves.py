@@ -2,8 +2,18 @@
 
 import numpy as np
 import pytest
-from drawn import bands_of, colors_of, edges, error_bars, heights, labels_of, lines_of, texts_on
-from figure_records import AT_ONCE, LINEAR, NETWORK, RIDGE, STAGES, axes_of
+from material.drawn import (
+    bands_of,
+    colors_of,
+    edges,
+    error_bars,
+    heights,
+    labels_of,
+    lines_of,
+    texts_on,
+)
+from material.figures import axes_of
+from material.records import AT_ONCE, LINEAR, NETWORK, RIDGE, STAGES
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 
@@ -11,17 +21,23 @@ from sbnn.plotting.colors import BOTTLENECK_COLORS, MODEL_COLORS
 
 FIRST, SECOND = map(to_hex, BOTTLENECK_COLORS[:2])
 #: Of the penalties that leave four genes.
-LINEAR_R2 = LINEAR.test_r2[1, [3, 8]]
+LINEAR_R2 = LINEAR.test_r2[:, [3, 8]].mean(axis=0)
 LINEAR_LABELS = [
     f"sRRR, rank {rank}, 4 genes: {r2:.3f}" for rank, r2 in zip((2, 16), LINEAR_R2, strict=True)
 ]
 
 
 def history(point, column="eval_r2", record=NETWORK):
-    """Mean of a training: losses of the pretraining, R2 after it."""
+    """Mean and SD of a training: losses of the pretraining, R2 after it."""
     is_loss = column.endswith("loss")
     shown = [(stage == "pretraining") == is_loss for stage in STAGES]
-    return record.history[point][1][column][shown]
+    of_folds = [table[column][shown] for table in record.history[point]]
+    return np.mean(of_folds, axis=0), np.std(of_folds, axis=0, ddof=1)
+
+
+def with_sd(values):
+    """Mean and SD over folds, in a label."""
+    return f"{values.mean():.3f} ± {values.std(ddof=1):.3f}"
 
 
 def epoch_lines(ax):
@@ -37,17 +53,17 @@ widths = pytest.mark.parametrize(
 @widths
 def test_curves_are_mean_r2_with_sd(subplot, points, published):
     ax = axes_of("training_curves")[subplot]
-    means = [history(point) for point in points]
+    means, sds = np.swapaxes([history(point) for point in points], 0, 1)
     assert_allclose(heights(epoch_lines(ax)), means)
-    expected = np.add.outer([-0.1, 0.1], means).swapaxes(0, 1)
+    expected = np.stack([means - sds, means + sds], axis=1)
     assert_allclose([edges(band) for band in bands_of(ax)], expected)
 
 
 @widths
 def test_curves_are_named_by_strength(subplot, points, published):
     label = labels_of(epoch_lines(axes_of("training_curves")[subplot]))[1]
-    r2 = NETWORK.test_r2[1, points[1]]
-    assert label == f"λ = 0.1: {r2:.3f} ± 0.100 (◇ published {published:.3f})"
+    r2 = NETWORK.test_r2[:, points[1]]
+    assert label == f"λ = 0.1: {with_sd(r2)} (◇ published {published:.3f})"
 
 
 @widths
@@ -84,26 +100,28 @@ def test_stages_are_named_at_their_first_epoch():
 
 def test_all_but_deep_drops_of_r2_show():
     low, _ = axes_of("training_curves")[0].get_ylim()
-    lowest = min(history(0).min(), history(1).min())
+    lowest = min(history(0)[0].min(), history(1)[0].min())
     assert lowest - 0.03 < low < lowest
 
 
 def test_norms_are_geometric_means_of_sorted_genes():
     ax = axes_of("training_curves")[1]
     *curves, kept = ax.lines
-    assert_allclose(heights(curves), np.sort(NETWORK.gene_norms[1, :2])[:, ::-1])
+    means = np.exp(np.log(np.sort(NETWORK.gene_norms[:, :2])).mean(axis=0))
+    assert_allclose(heights(curves), means[:, ::-1])
     assert ax.get_yscale() == "log"
     assert kept.get_xdata() == [5, 5]
 
 
 def test_networks_have_r2_by_genes():
     containers = axes_of("bottleneck_comparison")[0].containers
-    wide, narrow = NETWORK.test_r2[1, [4, 1]]
+    wide, narrow = NETWORK.test_r2[:, [4, 1]].T
     places = [error_bars(container)[0] for container in containers]
-    assert_allclose(places, [[5, wide, 0, 0.1], [5 * 1.06, narrow, 0, 0.1]])
+    expected = [[x, r2.mean(), 0, r2.std(ddof=1)] for x, r2 in [(5, wide), (5 * 1.06, narrow)]]
+    assert_allclose(places, expected)
     assert labels_of(containers) == [
-        f"sBNN published, d = 64, λ = 0.1: {wide:.3f} ± 0.100 (◇ published 0.150)",
-        f"sBNN published, d = 2, λ = 0.1: {narrow:.3f} ± 0.100 (◇ published 0.250)",
+        f"sBNN published, d = 64, λ = 0.1: {with_sd(wide)} (◇ published 0.150)",
+        f"sBNN published, d = 2, λ = 0.1: {with_sd(narrow)} (◇ published 0.250)",
     ]
     assert colors_of(containers) == [FIRST, SECOND]
 
@@ -119,25 +137,27 @@ def test_linear_models_go_from_few_genes_to_many():
     """Without those of no genes."""
     ax = axes_of("bottleneck_comparison")[0]
     lines = [line for line in ax.lines if line.get_label().startswith("sRRR")]
-    r2 = LINEAR.test_r2[1, [[3, 2, 1, 0], [8, 7, 6, 5]]]
-    assert_allclose(heights(lines), r2)
+    r2 = LINEAR.test_r2[:, [[3, 2, 1, 0], [8, 7, 6, 5]]]
+    means = r2.mean(axis=0)
+    assert_allclose(heights(lines), means)
     assert_allclose([line.get_xdata() for line in lines], [[4, 6, 7, 9]] * 2)
-    assert_allclose([edges(band)[0] for band in bands_of(ax)], r2 - 0.1)
+    assert_allclose([edges(band)[0] for band in bands_of(ax)], means - r2.std(axis=0, ddof=1))
     assert labels_of(lines) == LINEAR_LABELS
     assert ax.get_xscale() == "log"
 
 
 def test_ridge_is_a_level():
-    r2 = RIDGE.test_r2[1, 0]
+    r2 = RIDGE.test_r2.mean()
     [level] = lines_of(axes_of("bottleneck_comparison")[0], label=f"ridge, 12 genes: {r2:.3f}")
     assert_allclose(level.get_ydata(), [r2, r2])
 
 
 def test_losses_are_of_validation_and_training():
     ax = axes_of("bottleneck_comparison")[1]
-    means = [history(point, column) for point in (4, 1) for column in ("eval_loss", "loss")]
+    curves = [history(point, column) for point in (4, 1) for column in ("eval_loss", "loss")]
+    means, sds = np.swapaxes(curves, 0, 1)
     assert_allclose(heights(ax.lines), means)
-    assert_allclose([edges(band)[0] for band in bands_of(ax)], np.subtract(means[::2], 0.1))
+    assert_allclose([edges(band)[0] for band in bands_of(ax)], (means - sds)[::2])
     assert labels_of(ax.lines) == [
         "d = 64, validation",
         "d = 64, training",
@@ -149,8 +169,8 @@ def test_losses_are_of_validation_and_training():
 
 def test_networks_without_pretraining_have_curves():
     lines = epoch_lines(axes_of("bottleneck_comparison")[2])
-    at_once = history(0, record=AT_ONCE)
-    assert_allclose(heights(lines), [history(4), history(1), history(2), at_once])
+    curves = [*map(history, (4, 1, 2)), history(0, record=AT_ONCE)]
+    assert_allclose(heights(lines), [mean for mean, _ in curves])
     names = ["d = 64", "d = 2", "d = 2, no pretraining", "d = 2, none frozen"]
     assert labels_of(lines) == names
     assert colors_of(lines) == [FIRST, SECOND, SECOND, to_hex("black")]

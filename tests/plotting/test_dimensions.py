@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from drawn import cells_at, cells_of, legend_of, nearest_groups
-from figure_records import NARROW, TRUST, TSNE, WIDE, axes_of
-from made_up import COLORS, TYPES
+from material.drawn import cells_at, cells_of, legend_of, nearest_groups
+from material.figures import axes_of
+from material.records import CELL_COLORS, NARROW, TRUST, TSNE, WIDE
 from numpy.testing import assert_allclose
 from scipy.stats import zscore
 from sklearn.linear_model import LinearRegression
@@ -15,7 +15,6 @@ from sbnn.plotting.maps import subplot_coordinates
 
 FAMILIES = {"A": "A", "B": "B", "C": "C"}
 FAMILY = NARROW.labels["family"]
-CELL_COLORS = NARROW.labels["type"].map(dict(zip(TYPES, COLORS, strict=True)))
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn import image_of
-from figure_records import axes_of, draw, reorder
+from material.drawn import image_of
+from material.figures import axes_of, draw, reorder
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgba_array
 from matplotlib.patches import Rectangle

@@ -4,9 +4,27 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drawn import bands_of, colors_of, edges, heights, image_of, lines_of, tick_names
-from figure_records import EFFECTS, GENES, GENES_CURVE, HALVES, OUTPUTS, SELECTION, axes_of
-from made_up import figure_text, halves_record
+from material.drawn import (
+    bands_of,
+    colors_of,
+    edges,
+    figure_text,
+    heights,
+    image_of,
+    lines_of,
+    tick_names,
+)
+from material.figures import axes_of
+from material.records import (
+    EFFECTS,
+    FREQUENCIES,
+    GENES,
+    GENES_CURVE,
+    HALVES,
+    OUTPUTS,
+    SELECTION,
+    halves_record,
+)
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 
@@ -62,16 +80,16 @@ def test_curve_has_folds_mean_and_sd():
 
 def test_numbers_of_genes_have_a_logarithmic_axis():
     [ax] = axes_of("genes_curve")
-    assert ax.lines[3].get_xdata().tolist() == [10, 20, 40]
+    assert ax.lines[3].get_xdata().tolist() == [5, 10, 20, 40]
     assert ax.get_xscale() == "log"
-    assert tick_names(ax.xaxis) == ["10", "20", "40"]
+    assert tick_names(ax.xaxis) == ["5", "10", "20", "40"]
 
 
 @pytest.mark.parametrize(
     ("best", "n_genes", "text"), [(0.5, 20, "20 genes suffice"), (9, 40, "40 or more genes needed")]
 )
 def test_smallest_sufficient_number_is_marked(best, n_genes, text):
-    r2 = GENES_CURVE.test_r2 + [0, 0, best - 0.5]
+    r2 = GENES_CURVE.test_r2 + [0, 0, 0, best - 0.5]
     record = replace(GENES_CURVE, values=GENES_CURVE.values | {"test_r2": r2})
     [ax] = plotting.genes_curve(record).axes
     assert ax.lines[4].get_xdata() == [n_genes, n_genes]
@@ -80,8 +98,7 @@ def test_smallest_sufficient_number_is_marked(best, n_genes, text):
 
 def test_bars_are_frequencies_of_genes():
     [ax] = axes_of("selection_frequencies")
-    frequencies = [1, 1, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05]
-    assert_allclose([bar.get_height() for bar in ax.patches], frequencies)
+    assert_allclose([bar.get_height() for bar in ax.patches], FREQUENCIES)
     assert tick_names(ax.xaxis) == HALVES.gene_names[:10].tolist()
     colors = [to_hex(bar.get_facecolor()) for bar in ax.patches]
     assert colors == [to_hex(GREEN)] * 2 + [to_hex("0.65")] * 8, "trusted ones are green"

@@ -4,8 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drawn import colors_of, error_bars, labels_of, lines_of, texts_on, tick_names
-from figure_records import (
+from material.comparisons import interval
+from material.drawn import (
+    colors_of,
+    error_bars,
+    figure_text,
+    labels_of,
+    lines_of,
+    texts_on,
+    tick_names,
+)
+from material.figures import axes_of
+from material.records import (
+    FREQUENCIES,
     HALVES,
     LINEAR,
     OTHER_WIDTHS,
@@ -14,30 +25,30 @@ from figure_records import (
     RIDGE,
     SEEDS,
     WIDTHS,
-    axes_of,
     folds_record,
 )
-from made_up import figure_text
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 
 from sbnn import plotting
-from sbnn.evaluation.verdict import paired_difference
 from sbnn.plotting.colors import BLUE, GREEN, MODEL_COLORS, VERMILLION
 
 COLORS = [to_hex(MODEL_COLORS["linear"]), to_hex(BLUE)]
-#: Of ten genes, in descending order.
-FREQUENCIES = [1, 1, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05]
+
+
+def means_and_sds(record, points, metric="test_r2"):
+    values = record.values[metric][:, points]
+    return values.mean(axis=0), values.std(axis=0, ddof=1)
 
 
 def test_models_have_mean_r2_with_sd():
     """The linear model is that of at most six genes."""
     ax, _ = axes_of("accuracy_comparison")
-    linear, ridge = LINEAR.test_r2[1, 7], RIDGE.test_r2[1, 0]
-    means = [error_bars(container)[0] for container in ax.containers]
-    assert_allclose(means, [[linear, 0, 0.1, 0], [ridge, 1, 0.1, 0]])
+    linear, ridge = means_and_sds(LINEAR, 7), means_and_sds(RIDGE, 0)
+    drawn = [error_bars(container)[0] for container in ax.containers]
+    assert_allclose(drawn, [[linear[0], 0, linear[1], 0], [ridge[0], 1, ridge[1], 0]])
     texts = [text.get_text() for text in texts_on(ax)]
-    assert texts == [f"{linear:.3f} ± 0.100", f"{ridge:.3f} ± 0.100"]
+    assert texts == [f"{mean:.3f} ± {sd:.3f}" for mean, sd in (linear, ridge)]
 
 
 def test_dots_are_folds_in_order():
@@ -56,11 +67,11 @@ def test_models_have_names_and_colours_of_their_kind():
 
 def test_differences_from_the_first_model_have_intervals():
     _, ax = axes_of("accuracy_comparison")
-    difference = paired_difference(RIDGE, LINEAR, "test_r2", points=(0, 7))
+    differences = RIDGE.test_r2[:, 0] - LINEAR.test_r2[:, 7]
+    mean, _, high = interval(differences, test_fraction=10 / 20)
     linear, ridge = map(error_bars, ax.containers)
     assert_allclose(linear, [[0, 0, 0, 0]], atol=1e-12)
-    half = difference.high - difference.mean
-    assert_allclose(ridge, [[difference.mean, 1, half, 0]], atol=1e-12)
+    assert_allclose(ridge, [[mean, 1, high - mean, 0]], atol=1e-12)
     assert ax.get_xlabel().startswith("minus linear")
 
 
@@ -68,7 +79,7 @@ def test_each_reference_has_its_differences():
     models = {"linear": (LINEAR, LINEAR.params[7]), "ridge": RIDGE, "again": RIDGE}
     figure = plotting.accuracy_comparison(models, references=["linear", "ridge"])
     _, from_linear, from_ridge = figure.axes
-    difference = paired_difference(RIDGE, LINEAR, "test_r2", points=(0, 7)).mean
+    difference = (RIDGE.test_r2[:, 0] - LINEAR.test_r2[:, 7]).mean()
     expected = {from_linear: [0, difference, difference], from_ridge: [-difference, 0, 0]}
     for ax, means in expected.items():
         found = [error_bars(container)[0, 0] for container in ax.containers]
@@ -113,10 +124,10 @@ def test_networks_have_r2_by_width():
     """The second network is 3 % to the right."""
     [ax] = axes_of("bottleneck_widths")
     first, second = map(error_bars, ax.containers)
-    r2 = WIDTHS.test_r2[1]
-    assert_allclose(first.T, [[1, 2, 4, 8, 64], r2, [0] * 5, [0.1] * 5])
-    r2 = OTHER_WIDTHS.test_r2[1, [1, 3, 5]]
-    assert_allclose(second.T, [[2.06, 16.48, 65.92], r2, [0] * 3, [0.1] * 3])
+    means, sds = means_and_sds(WIDTHS, slice(None))
+    assert_allclose(first.T, [[1, 2, 4, 8, 64], means, [0] * 5, sds])
+    means, sds = means_and_sds(OTHER_WIDTHS, [0, 2, 4])
+    assert_allclose(second.T, [[2.06, 16.48, 65.92], means, [0] * 3, sds])
     assert labels_of(ax.containers) == ["distilled", "published"]
     assert colors_of(ax.containers) == [to_hex(GREEN), to_hex(VERMILLION)]
 
@@ -157,13 +168,14 @@ def test_fits_have_colours_and_count_their_genes():
 def test_outputs_are_sorted_by_the_first_model():
     """Of linear models, that with the most genes up to 25."""
     [ax] = axes_of("output_accuracy")
-    linear, ridge = LINEAR.test_feature_r2[1, 5], RIDGE.test_feature_r2[1, 0]
+    linear, sd_of_linear = means_and_sds(LINEAR, 5, "test_feature_r2")
+    ridge, sd_of_ridge = means_and_sds(RIDGE, 0, "test_feature_r2")
     order = np.argsort(-linear)
     assert tick_names(ax.yaxis) == [OUTPUTS[place] for place in order]
-    rows, sd = np.arange(6), np.full(6, 0.1)
+    rows, none = np.arange(6), np.zeros(6)
     first, second = map(error_bars, ax.containers)
-    assert_allclose(first.T, [linear[order], rows - 0.07, sd, 0 * sd])
-    assert_allclose(second.T, [ridge[order], rows + 0.07, sd, 0 * sd])
+    assert_allclose(first.T, [linear[order], rows - 0.07, sd_of_linear[order], none])
+    assert_allclose(second.T, [ridge[order], rows + 0.07, sd_of_ridge[order], none])
     assert labels_of(ax.containers) == ["linear", "ridge"]
     assert colors_of(ax.containers) == COLORS
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import fit_record, ridge_record
+from material.records import fit_record, made_up
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -206,7 +206,7 @@ def test_triangles_do_not_depend_on_cells_per_place(ring):
 def record_of(model, params, **values):
     """A fit or, without values, a cross-validation of one model."""
     estimator = {"class": f"sbnn.{model}", "params": params}
-    return replace(ridge_record(), settings={"estimator": estimator}, values=values)
+    return made_up(values, settings={"estimator": estimator})
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
-from made_up import fit_record
+from material.records import fit_record
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 from PIL import Image

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from made_up import figure_text
+from material.drawn import figure_text
 
 from sbnn.evaluation.stability import gene_counts
 from sbnn.plotting.reading import mean_text

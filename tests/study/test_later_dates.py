@@ -1,11 +1,9 @@
 """Tables of later dates: intervals over days, and R2 without the mean error of each output."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import ridge_record
+from material.records import made_up
 
 from sbnn.study.later_dates import intervals_over_days, r2_without_offsets
 
@@ -27,9 +25,7 @@ def measured(outputs):
 
 
 def record_of(predicted):
-    return replace(
-        ridge_record(), folds=[(TRAIN, TEST)], values={"test_predictions": [[predicted]]}
-    )
+    return made_up({"test_predictions": [[predicted]]}, folds=[(TRAIN, TEST)])
 
 
 def test_without_offsets_a_shifted_prediction_is_perfect(outputs, measured):

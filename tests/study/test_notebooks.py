@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import screen_rivals
-from files import published, put
-from notebook import NOTEBOOKS, run_cells
+from material.files import published, put
+from material.notebooks import run_cells
+from material.paths import NOTEBOOKS, SAVED_MODELS
 from scipy.io import savemat
 
 from sbnn import simulate_patchseq
@@ -19,7 +20,6 @@ from sbnn.store import ENDING
 from sbnn.study import command, report
 
 FIGURES = command.REPOSITORY / "figures"
-SAVED = command.REPOSITORY / "saved_models"
 # of each study one; those of types and of dynamics are run by the tests of these studies
 COMMITTED = ["scala", "papalexi", "own_data/simulated"]
 #: Folders of results that the notebooks of a data set read.
@@ -56,7 +56,7 @@ def taken(monkeypatch):
 
 
 def results_in(folder):
-    return {*Path(SAVED, folder).glob(f"*{ENDING}")}
+    return {*Path(SAVED_MODELS, folder).glob(f"*{ENDING}")}
 
 
 @pytest.mark.slow
@@ -72,10 +72,10 @@ def test_committed_results_are_taken_and_committed_figures_drawn(dataset, tmp_pa
 def results_of_benchmarks():
     """Committed results beside those of the notebooks."""
     of_screens = {
-        SAVED / folder / f"shift_{name}{ENDING}"
+        SAVED_MODELS / folder / f"shift_{name}{ENDING}"
         for name, (folder, _) in screen_rivals.plan_records().items()
     }
-    of_sparsity = (SAVED / "grn_350").glob(f"dynamics_published_sparsity_*{ENDING}")
+    of_sparsity = (SAVED_MODELS / "grn_350").glob(f"dynamics_published_sparsity_*{ENDING}")
     return of_screens.union(of_sparsity)
 
 
@@ -87,10 +87,10 @@ def names_in(folder):
 
 
 def test_no_folder_of_results_is_without_code():
-    read = {SAVED / folder for folders in FOLDERS.values() for folder in folders}
-    folders = {path.parent for path in SAVED.rglob(f"*{ENDING}")}
+    read = {SAVED_MODELS / folder for folders in FOLDERS.values() for folder in folders}
+    folders = {path.parent for path in SAVED_MODELS.rglob(f"*{ENDING}")}
     fast = {path for path in folders if path.name.endswith("-fast")}
-    assert folders - fast == read | {SAVED / "benchmarks"}
+    assert folders - fast == read | {SAVED_MODELS / "benchmarks"}
     # other paired data have the results of those that are run, but for these of notebooks 01 and 04
     known = names_in("scala") | {"gene_selection", "noise"}
     for folder in command.NOTEBOOKS["02"]:

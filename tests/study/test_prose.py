@@ -1,10 +1,10 @@
 """Decimals in the text of notebooks are printed by a cell above them, those of the tutorial too."""
 
-import json
 import re
 
 import pytest
-from notebook import NOTEBOOKS
+from material.notebooks import read_cells
+from material.paths import NOTEBOOKS
 
 DECIMAL = re.compile(r"(?<![\w.])\d+\.\d{2,}(?![\d.])")
 
@@ -20,14 +20,10 @@ def printed_by(cell):
     return "\n".join(texts)
 
 
-def cells_of(path):
-    return json.loads(path.read_text(encoding="utf-8"))["cells"]
-
-
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_every_decimal_in_the_text_is_printed_above_it(path):
     above = ""
-    for cell in cells_of(path):
+    for cell in read_cells(path):
         if cell["cell_type"] == "code":
             above += printed_by(cell)
             continue
@@ -39,14 +35,14 @@ def test_every_decimal_in_the_text_is_printed_above_it(path):
 def test_links_within_a_notebook_lead_to_its_sections(path):
     """Jupyter names a section by the words of its heading."""
     text = "\n".join(
-        "".join(cell["source"]) for cell in cells_of(path) if cell["cell_type"] == "markdown"
+        "".join(cell["source"]) for cell in read_cells(path) if cell["cell_type"] == "markdown"
     )
     sections = {heading.replace(" ", "-") for heading in re.findall(r"^#+ (.*)", text, re.M)}
     assert set(re.findall(r"\]\(#(.*?)\)", text)) <= sections
 
 
 def test_every_decimal_of_the_tutorial_is_printed_by_the_notebook_of_the_same_tables():
-    cells = cells_of(NOTEBOOKS / "08_own_data.ipynb")
+    cells = read_cells(NOTEBOOKS / "08_own_data.ipynb")
     printed = "".join(printed_by(cell) for cell in cells if cell["cell_type"] == "code")
     quoted = DECIMAL.findall((NOTEBOOKS.parent / "docs" / "tutorial.md").read_text())
     assert quoted

@@ -2,13 +2,13 @@
 
 import os
 import pickle
-from pathlib import Path
 
 import claims
 import numpy as np
 import pandas as pd
 import pytest
-from files import Payload, published, put
+from material.files import Payload, published, put
+from material.paths import SAVED_MODELS
 
 from sbnn.evaluation.crossval import epoch_curves
 from sbnn.results import load
@@ -22,8 +22,6 @@ from sbnn.study.published import (
     published_paths,
     published_pretraining,
 )
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(params=FOLDERS)
@@ -61,7 +59,7 @@ def test_differences_of_strategies_are_those_of_the_arrays(dataset):
 
 def test_ours_are_compared_with_the_same_folds_of_the_authors(real_file):
     real_file("scala_2020/Bottleneck_r2_straight_regr_lasso.pickle")
-    records = report.read_study_records(ROOT / "saved_models" / "scala")
+    records = report.read_study_records(SAVED_MODELS / "scala")
     curves = published_curves("scala")
     differences = differences_from_published(records, curves)
     assert len(differences) == 12
@@ -84,7 +82,7 @@ def test_paths_pass_through_the_means_of_the_paper(dataset, printed):
 def test_sparse_reduced_rank_regression_has_the_published_r2_of_each_fold(real_file):
     """At full rank with 24 genes; with rank 2, the refit to the selected genes is another."""
     real_file("scala_2020/sRRR_vs_Bottleneck_rank16_CV_lasso.pickle")
-    record = load(ROOT / "saved_models" / "scala" / "cv_srrr_scaled_over_all_cells.pickle.xz")
+    record = load(SAVED_MODELS / "scala" / "cv_srrr_scaled_over_all_cells.pickle.xz")
     paths = published_paths("scala").query("penalty == 4").set_index("rank")
     for rank, tolerance in {2: 5e-4, 16: 1e-8}.items():
         ours = record.test_r2[:, record.find(rank=rank, alpha=0.5)]
@@ -95,7 +93,7 @@ def test_cross_entropies_of_the_pretraining_are_near_ours(real_file):
     real_file("scala_2020/Bottleneck_pre_tr_lasso.pickle")
     last = published_pretraining("scala").query("n_components == 2 and epoch == 50")
     published = last.groupby("group_lasso")[["training", "held_out"]].mean()
-    record = load(ROOT / "saved_models" / "scala" / "cv_published_scaled_over_all_cells.pickle.xz")
+    record = load(SAVED_MODELS / "scala" / "cv_published_scaled_over_all_cells.pickle.xz")
     for lasso, expected in published.iterrows():
         curves = epoch_curves(record, n_components=2, pretraining=True, group_lasso=lasso)
         by_epoch = curves[curves["stage"] == "pretraining"].groupby("epoch")

@@ -5,14 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from material.command import run
 
 import sbnn
-from sbnn import cli
 from sbnn.study import command
-
-
-def run(*words):
-    return cli.main([str(word) for word in words])
 
 
 def test_data_sets_are_listed(capsys):

@@ -8,11 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from layouts import (
-    blood_clustering,
-    blood_tables,
-    visual_cortex_fields,
-)
+from material.layouts import blood_clustering, blood_tables, visual_cortex_fields
 from scipy.io import savemat
 
 from sbnn.data.counts import read_count_table

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from made_up import cross_validation_record, fit_record, halves_record
+from material.records import cross_validation_record, fit_record, halves_record
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sbnn import explore, paired

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import cross_validation_record, fit_record
+from material.records import cross_validation_record, fit_record
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import false_discovery_control, mannwhitneyu
 

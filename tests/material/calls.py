@@ -6,44 +6,32 @@ Which functions these are is read from the signatures of the package: one withou
 import importlib
 import inspect
 import pkgutil
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
 
 import sbnn
-from sbnn import DistilledBottleneckRegressor, DistilledSettings, SparseBottleneckRegressor
-from sbnn.data.simulate import simulate_patchseq
-from sbnn.dynamics import simulate_network
+from material.cells import cells, courses, screened_cells, two_folds, typed_cells
+from material.estimators import QUICK, few_trees, network
+from sbnn import DistilledBottleneckRegressor, SparseBottleneckRegressor, StackedRegressor
+from sbnn.dynamics import PhoenixRegressor
 from sbnn.dynamics.baselines import PriorAlone
 from sbnn.dynamics.simulate import prior_table
-from sbnn.ephys_types import cross_validate_classifier
-from sbnn.ephys_types.simulate import simulate_ephys_types
+from sbnn.ephys_types import (
+    AttentionBiLSTMClassifier,
+    EphysTypeClassifier,
+    FamilyAttentionClassifier,
+    SparsePCAForest,
+    cross_validate_classifier,
+)
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.fits import fit_full, stability_selection
-from sbnn.mechanism_shift.simulate import simulate_perturbations
+from sbnn.mechanism_shift import LinearShift, SparseShiftVAE
 
-FEW_STEPS = DistilledSettings(
-    n_augmented=50, n_trees=2, n_teachers=2, steps_of_teachers=3, steps_of_student=5
-)
-#: What a result says besides what was computed: which seed was asked for, and how long it took.
-NOT_COMPUTED = (
-    "params",
-    "seed",
-    "seeds",
-    "seconds",
-    "settings",
-    "versions",
-    "arguments",
-    "repeats",
-)
 #: The first two make an estimator that is not fitted, the third has the seed of
 #: `simulate_network`, the last runs what `cross_validate` asks for.
 WITHOUT_A_CALL = ("kernel_logistic", "lightgbm", "read_grn", "fit_all")
@@ -117,92 +105,22 @@ def storing_functions():
     return {**functions_with("results"), **passing_on}
 
 
-def content(value):
-    """Plain data of all that was computed."""
-    if isinstance(value, dict):
-        # numbers are seeds
-        return [
-            [name if isinstance(name, str) else "", content(value[name])]
-            for name in value
-            if name not in NOT_COMPUTED
-        ]
-    if isinstance(value, list | tuple):
-        return [content(item) for item in value]
-    if isinstance(value, pd.DataFrame | pd.Series):
-        return content([value.index, value.to_numpy(object), getattr(value, "columns", None)])
-    if hasattr(value, "obsm"):  # an AnnData
-        parts = {"X": value.to_df(), "obs": value.obs, **value.layers, **value.obsm, **value.varp}
-        return content(parts)
-    if hasattr(value, "toarray"):
-        return content(value.toarray())
-    if is_dataclass(value):
-        return content({field.name: getattr(value, field.name) for field in fields(value)})
-    if hasattr(value, "tolist"):
-        return content(value.tolist())
-    return repr(value)
-
-
-def digest(result):
-    """One text for all that was computed."""
-    return joblib.hash(repr(content(result)))
-
-
 # --- data
 
 
 @cache
-def cells():
-    """80 cells of 8 donors, 12 genes and 3 outputs; half of them have two clusters."""
-    adata = simulate_patchseq(80, 12, 3, n_true_genes=4, n_families=2, n_types=4, random_state=0)
-    adata.obs["donor"] = [f"d{i % 8}" for i in range(80)]
-    return adata
-
-
-@cache
-def typed_cells():
-    return simulate_ephys_types(120, random_state=0)
-
-
-@cache
-def screened_cells():
-    return simulate_perturbations(20, 6, 3, 40, random_state=0)
-
-
-@cache
-def courses():
-    return simulate_network(n_genes=12, n_samples=8, n_test=3)
-
-
-def network(**changes):
-    """A published network that is trained for a moment; two runs differ if their seeds do."""
-    small = {"n_genes": 6, "hidden_layers": (6,), "epochs": (1, 1, 1, 1)}
-    return SparseBottleneckRegressor(**{**small, **changes})
-
-
-def few_trees(**changes):
-    forest = RandomForestClassifier(**{"n_estimators": 3, **changes})
-    return make_pipeline(SimpleImputer(keep_empty_features=True), forest)
-
-
-@cache
-def network_record():
+def record_of_fit():
     return fit_full(network(random_state=0), cells())
 
 
 @cache
-def folds_record():
+def record_of_folds():
     return cross_validate(network(random_state=0), cells(), 3, verbose=False)
 
 
 @cache
-def halves_record():
+def record_of_halves():
     return stability_selection(network(), cells(), 2, verbose=False)
-
-
-def two_folds(n_cells):
-    """Every other cell tested, and the others trained on; then the reverse."""
-    even, odd = np.arange(0, n_cells, 2), np.arange(1, n_cells, 2)
-    return [(even, odd), (odd, even)]
 
 
 # --- calls
@@ -218,24 +136,21 @@ def entries():
     of_screen = (screened_cells().to_df(), screened_cells().obs["perturbation"])
     calls = {}
     # estimators
-    calls["AttentionBiLSTMClassifier"] = ({"hidden": 2, "max_epochs": 1}, of_types)
-    calls["DistilledBottleneckRegressor"] = ({"n_genes": 5, "distillation": FEW_STEPS}, (X, Y))
-    calls["EphysTypeClassifier"] = ({"n_steps": 2}, of_types)
-    calls["FamilyAttentionClassifier"] = ({"n_members": 1, "n_steps": 2}, of_types)
-    calls["LinearShift"] = ({"n_latent": 3, "rotation": "ica"}, of_screen)
-    calls["PhoenixRegressor"] = (
-        {"n_hidden": 3, "pruning": "none", "epochs": 1, "n_prior_points": 20},
-        (courses(), prior_table(courses())),
-    )
-    calls["SparseBottleneckRegressor"] = (network().get_params(), (X, Y))
     is_short = typed_cells().var["family"].isin(["passive", "rheobase", "sag"])
-    of_short_families = (of_types[0].loc[:, is_short], types, of_types[2][is_short])
-    calls["SparsePCAForest"] = ({"n_estimators": 2}, of_short_families)
-    calls["StackedRegressor"] = (
-        {"network": DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS)},
-        (X, Y),
-    )
-    calls["SparseShiftVAE"] = ({"n_latent": 2, "hidden": 4, "epochs": 1}, of_screen)
+    data_of_fits = {
+        AttentionBiLSTMClassifier: of_types,
+        DistilledBottleneckRegressor: (X, Y),
+        EphysTypeClassifier: of_types,
+        FamilyAttentionClassifier: of_types,
+        LinearShift: of_screen,
+        PhoenixRegressor: (courses(), prior_table(courses())),
+        SparseBottleneckRegressor: (X, Y),
+        SparsePCAForest: (of_types[0].loc[:, is_short], types, of_types[2][is_short]),
+        StackedRegressor: (X, Y),
+        SparseShiftVAE: of_screen,
+    }
+    for estimator, data in data_of_fits.items():
+        calls[estimator.__name__] = QUICK[estimator], data
     # made-up data
     calls["simulate_ephys_types"] = {"n_cells": 30}
     calls["simulate_network"] = {"n_genes": 12, "n_samples": 3, "n_test": 2}
@@ -270,13 +185,13 @@ def entries():
     calls["interpret_held_out"] = {
         "estimator": network(random_state=0),
         "data": cells(),
-        "halves": halves_record(),
+        "halves": record_of_halves(),
     }
     calls["map_trust"] = {
         "estimator": network(random_state=0),
         "data": cells(),
-        "fit": network_record(),
-        "folds": folds_record(),
+        "fit": record_of_fit(),
+        "folds": record_of_folds(),
         "seeds": (1, 2),
     }
     calls["tsne_maps"] = {"data": cells()}

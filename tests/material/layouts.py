@@ -34,6 +34,16 @@ MOTOR_CORTEX = """Cell\tMouse\tTargeted layer\tRNA family\tRNA type\tSoma depth 
 20180918_sample_3\tC\t6\tPvalb\tPvalb Vipr2_1\t500
 20180918_sample_9\tC\t6\tVip\tVip Chat_1\t50
 """
+#: The same of six cells, all of which have values; the last cell has none.
+SIX_OF_MOTOR_CORTEX = """Cell\tMouse\tTargeted layer\tRNA family\tRNA type\tSoma depth (µm)
+20180918_sample_5\tA\t2/3\tSst\tSst Penk\t700.5
+20180918_sample_3\tA\t2/3\tSst\tSst Penk\t700.5
+20180918_sample_4\tA\t2/3\tSst\tSst Penk\t700.5
+20180918_sample_0\tA\t2/3\tPT\tL5 PT_1\t700.5
+20180918_sample_1\tA\t2/3\tPT\tL5 ET_1\t700.5
+20180918_sample_2\tA\t2/3\tPT\tL5 PT_2\t700.5
+20180918_sample_9\tA\t2/3\tlow quality\t\tSlice Lost
+"""
 #: Of trajectories: three genes in one sample and in two, and their networks.
 TRAJECTORIES = {
     "train": "3,1\n1,2,0,4\n0,0,0,0\n5,-8,7,6\n0,1,2,3\n",

@@ -3,12 +3,11 @@
 import ast
 import contextlib
 import json
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 from IPython.display import display
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+from material.paths import NOTEBOOKS
 
 
 def run_cells(name, **parameters):
@@ -31,11 +30,14 @@ def run_proof(text, **parameters):
     return execute(chosen, parameters)
 
 
+def read_cells(path):
+    return json.loads(path.read_text(encoding="utf-8"))["cells"]
+
+
 def code_cells(path):
     """Code of the cells of a notebook without lines of IPython, and their tags."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     of_code = []
-    for cell in (cell for cell in cells if cell["cell_type"] == "code"):
+    for cell in (cell for cell in read_cells(path) if cell["cell_type"] == "code"):
         code = "".join(line for line in cell["source"] if not line.startswith("%"))
         of_code.append((code, cell["metadata"].get("tags", ())))
     return of_code

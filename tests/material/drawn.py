@@ -1,9 +1,14 @@
-"""What is drawn on axes, as numbers, names and colours."""
+"""What is drawn on axes, as numbers, names and colours, and whether it is tidy."""
+
+import itertools
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 from matplotlib.collections import FillBetweenPolyCollection, PathCollection
 from matplotlib.colors import to_hex, to_rgba_array
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from matplotlib.tri import TriContourSet
 from sklearn.linear_model import LinearRegression
 
@@ -110,3 +115,30 @@ def image_of(ax):
         labels = tick_names(axis)
         names.append(labels if len(labels) == length else None)
     return pd.DataFrame(values, *names)
+
+
+def visible_texts(figure):
+    """Every text that shows."""
+    texts = []
+    with mock.patch.object(Text, "draw", lambda text, renderer: texts.append(text)):
+        figure.draw_without_rendering()
+    return [text for text in texts if text.get_visible() and text.get_text().strip()]
+
+
+def assert_tidy(figure):
+    """No two texts overlap, and none leaves the figure."""
+    page = figure.bbox.padded(1)
+    # without the lines that lead from names to points
+    boxes = [(text.get_text(), Text.get_window_extent(text)) for text in visible_texts(figure)]
+    for text, box in boxes:
+        assert page.contains(*box.min), text
+        assert page.contains(*box.max), text
+    for (a, box_a), (b, box_b) in itertools.combinations(boxes, 2):
+        overlap = Bbox.intersection(box_a, box_b)
+        is_apart = overlap is None or min(overlap.size) < 1
+        assert is_apart, f"{a!r} and {b!r} overlap"
+
+
+def figure_text(figure):
+    """Every text that shows, one on each line."""
+    return "\n".join(text.get_text() for text in visible_texts(figure))

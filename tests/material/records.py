@@ -1,34 +1,111 @@
-"""Records of which figures are tested, the figures, and the same in another order.
+"""Made-up records: of fits, folds and halves, and those of which every figure is tested."""
 
-Each number of a cross-validation is its mean in the second of three folds, and 0.1 more and less in
-the others, so that the SD is 0.1.
-"""
-
-import functools
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-from made_up import fit_record, halves_record, ridge_record
+from sklearn.preprocessing import scale
 
-from sbnn import plotting
-from sbnn.data.paired import paired
-from sbnn.dynamics.report import (
-    MAPPED_METHODS,
-    PUBLISHED_ACCURACY,
-    accuracy_by_sparsity,
-    known_targets_map,
-    network_maps,
-    predicted_paths,
-)
-from sbnn.ephys_types.plotting import importance_of_families, model_scores
-from sbnn.mechanism_shift.report import recovery_subplots
+from sbnn.dynamics.report import MAPPED_METHODS, PUBLISHED_ACCURACY
+from sbnn.evaluation.fits import complementary_pairs
+from sbnn.evaluation.folds import paper_folds
 from sbnn.results import Record
+
+TYPES = ["A1", "B2", "C1", "A2", "B1", "C2"]
+
+
+COLORS = ["#AA0000", "#11BB11", "#0000AA", "#BB3300", "#00AA00", "#3333CC"]
+
+
+CLUSTER_CENTRES = [[0, 0], [6, 1], [2, 7]]
+
+
+def made_up(values, **fields):
+    """A record of these values, which is of a fit if nothing else is said."""
+    usual = {"experiment": "fit", "dataset": "made up", "sha256": "s", "params": [{}]}
+    return Record(**usual | fields, values=values)
+
+
+def ridge_record():
+    """A cross-validation in three folds."""
+    values = {
+        "test_r2": np.array([[0.35], [0.43], [0.57]]),
+        "gene_names": np.array([f"g{i}" for i in range(40)]),
+    }
+    settings = {"estimator": {"class": "sbnn.LeaveOneOutRidge", "params": {}}}
+    return made_up(values, experiment="cross-validation", settings=settings)
+
+
+def fit_record(width=2, n=90, n_genes=12, features=("AP width", "Tau", "x", "y"), norms=True):
+    """A fit to all cells, of three families with two types each."""
+    rng = np.random.default_rng(0)
+    centres = np.resize(CLUSTER_CENTRES, (n, 2))
+    n_outputs = len(features)
+    labels = {"family": np.resize(list("ABC"), n), "type": np.resize(TYPES, n)}
+    embedding = centres + rng.normal(size=(n, 2))
+    predictions = rng.normal(size=(n, n_outputs))
+    outputs = scale(rng.normal(size=(n, n_outputs)))
+    values = {
+        "latent": np.zeros((n, width)),
+        "embedding": embedding.astype("f4"),
+        "feature_names": np.array(features),
+        "predictions": predictions,
+        "outputs": outputs.astype("f4"),
+        "train_feature_r2": np.linspace(0.1, 0.9, n_outputs),
+        "kept_genes": np.array([f"Gene{i}" for i in range(n_genes)]),
+        "expression": rng.normal(size=(n, n_genes)),
+        "predicted_expression": np.tile(np.linspace(0.1, 2, n_genes), (n, 1)),
+        "selected": np.arange(4 + n_genes) >= 4,
+        "labels": pd.DataFrame(labels),
+        "colors": dict(zip(TYPES, COLORS, strict=True)),
+        "cell_names": np.array([f"cell{i}" for i in range(n)]),
+    }
+    if norms:
+        values["gene_norms"] = np.append(np.full(4, 99.0), np.arange(n_genes))
+    params = {"n_components": width}
+    estimator = {"class": "sbnn.SparseBottleneckRegressor", "params": params}
+    return made_up(values, params=[params], seed=0, settings={"estimator": estimator})
+
+
+def cross_validation_record(fit):
+    """A cross-validation of a fit, in the units of its folds, without the last few cells."""
+    rng = np.random.default_rng(1)
+    n_outputs = len(fit.feature_names)
+    folds = paper_folds(len(fit.outputs), 7)
+    predicted = []
+    for _, test in folds:
+        z_scores = rng.normal(size=(len(test), n_outputs))
+        predicted.append(z_scores.astype("f4"))
+    estimator = {"class": "sbnn.SparseBottleneckRegressor", "params": {}}
+    record = made_up(
+        experiment="cross-validation",
+        sha256=fit.sha256,
+        params=[{"n_components": 1}, {"n_components": 2}],
+        seed=0,
+        settings={"scaling": "fold", "estimator": estimator},
+        folds=folds,
+        values={
+            "test_predictions": [[None] * 7, predicted],
+            "test_r2": rng.uniform(size=(7, 2)),
+            "test_feature_r2": rng.uniform(size=(7, 2, n_outputs)),
+            "feature_names": fit.feature_names,
+        },
+    )
+    assert_of_unequal_sizes(record)
+    return record
+
+
+def halves_record(selected, gene_names):
+    """Genes that are selected (n_halves, n_genes) by fits to halves of the cells."""
+    folds = complementary_pairs(40, len(selected) // 2)
+    of_points = selected[:, np.newaxis]
+    values = {"selected": of_points, "gene_names": gene_names, "n_selected": of_points.sum(axis=2)}
+    return replace(ridge_record(), folds=folds, values=values)
+
 
 OUTPUTS = ["Tau", "AHP", "Rebound", "a", "b", "c"]
 GENES = [f"Gene{letter}" for letter in "ABCDEFGHIJKL"]
-FOLDS = [0.1, 0, -0.1]
 STAGES = ["pretraining"] * 4 + ["frozen"] * 2 + ["unfrozen"] * 2 + ["fine-tuning"] * 3
 NETWORK_PARAMS = [
     {"n_components": 2, "group_lasso": 0.01, "pretraining": True},
@@ -45,10 +122,10 @@ PUBLISHED = [
 
 
 def folds_record(model, params, seed=0, **values):
-    """A cross-validation of random R2."""
+    """A cross-validation of random R2, which differ in other ways from fold to fold."""
     rng = np.random.default_rng(seed)
     r2 = rng.uniform(0.3, 0.7, size=(len(params), 1 + len(OUTPUTS)))
-    of_folds = np.add.outer(FOLDS, r2)
+    of_folds = r2 + rng.uniform(-0.1, 0.1, size=(3, *r2.shape))
     usual = {
         "test_r2": of_folds[:, :, 0],
         "test_feature_r2": of_folds[:, :, 1:],
@@ -60,26 +137,30 @@ def folds_record(model, params, seed=0, **values):
         params=params,
         settings={"estimator": {"class": f"sbnn.{model}", "params": {}}, "scaling": "fold"},
         values=usual | values,
-        folds=[(range(20), range(10))] * 3,
+        folds=paper_folds(30, 3),
     )
 
 
 def network_record(params, seed=0):
     """Published networks of 4, 5 and 6 genes, and their training."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 1])  # others than those of R2
     history = []
-    for numbers in rng.uniform(0.3, 0.7, size=(len(params), len(STAGES), 3)):
-        table = pd.DataFrame(numbers, columns=["loss", "eval_r2", "eval_loss"])
-        history.append([(table + shift).assign(stage=STAGES) for shift in FOLDS])
-    norms = rng.uniform(0.1, 9, size=(len(params), len(GENES)))
+    columns = ["loss", "eval_r2", "eval_loss"]
+    for of_point in rng.uniform(0.3, 0.7, size=(len(params), 3, len(STAGES), 3)):
+        tables = [pd.DataFrame(of_fold, columns=columns) for of_fold in of_point]
+        history.append([table.assign(stage=STAGES) for table in tables])
     return folds_record(
         "SparseBottleneckRegressor",
         params,
         seed=seed,
         n_selected=np.full((len(params), 3), [4, 5, 6]).T,
         history=history,
-        gene_norms=np.multiply.outer([0.5, 1, 2], norms),
+        gene_norms=rng.uniform(0.1, 9, size=(3, len(params), len(GENES))),
     )
+
+
+#: Of the ten genes that the halves below keep.
+FREQUENCIES = [1, 1, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05]
 
 
 def halves_of(seed):
@@ -133,21 +214,29 @@ WIDTHS = folds_record(
 )
 OTHER_WIDTHS = folds_record(
     "SparseBottleneckRegressor",
-    [{"n_components": width, "pretraining": p} for width in (2, 16, 64) for p in (False, True)],
+    [
+        {"n_components": 2, "pretraining": True},
+        {"n_components": 16, "pretraining": False},
+        {"n_components": 16, "pretraining": True},
+        {"n_components": 64, "pretraining": False},
+        {"n_components": 64, "pretraining": True},
+    ],
     seed=5,
-    n_selected=np.full((3, 6), 10),
+    n_selected=np.full((3, 5), 10),
 )
 SEEDS = replace(halves_of(1), settings=OTHER_WIDTHS.settings)
 REPEATS = replace(halves_of(2), settings=WIDTHS.settings)
-#: 20 genes are as good as 40, and 10 are not.
+#: 20 genes are as good as 40, and fewer are not.
 GENES_CURVE = folds_record(
     "DistilledBottleneckRegressor",
-    [{"n_genes": n_genes} for n_genes in (10, 20, 40)],
-    n_selected=np.full((3, 3), 10),
-    test_r2=np.add.outer(FOLDS, [0.1, 0.5, 0.5]) + rng.uniform(size=(3, 3)) / 1000,
+    [{"n_genes": n_genes} for n_genes in (5, 10, 20, 40)],
+    seed=6,
+    n_selected=np.full((3, 4), 10),
+    test_r2=np.array([0.05, 0.1, 0.5, 0.5]) + rng.uniform(-0.02, 0.02, size=(3, 4)),
 )
 HALVES = halves_of(0)
 NARROW, WIDE = fit_of(2), fit_of(64)
+CELL_COLORS = NARROW.labels["type"].map(dict(zip(TYPES, COLORS, strict=True)))
 TSNE = replace(
     NARROW,
     values=NARROW.values
@@ -191,7 +280,7 @@ CLASSIFIERS = {
     name: replace(
         NARROW,
         dataset="lee_human",
-        folds=[(range(20), range(10))] * 4,
+        folds=paper_folds(40, 4),
         values={"macro_f1": rng.uniform(size=(4, 1)), "accuracy": rng.uniform(size=(4, 1))},
     )
     for name in ("majority", "lightgbm", "bilstm")
@@ -214,7 +303,7 @@ DYNAMICS = {
     name: pd.DataFrame(
         {
             "seed": [0, 1, 2],
-            "mse_ahead": 0.5,
+            "mse_ahead": rng.uniform(0.4, 0.6, size=3),
             "sparsity": 0.1 * place + rng.uniform(0, 0.08, size=3),
             "balanced_accuracy": 0.5 + 0.05 * place + rng.uniform(0, 0.02, size=3),
         }
@@ -256,7 +345,7 @@ KNOWN_TARGETS = {
     )
     for name, z, beyond in (("the prior alone", 4, np.nan), ("DASH", 3, 1))
 }
-#: Three screens; the default is the best.
+#: Five screens; the default is the best.
 SCREENS = {
     name: replace(
         NARROW,
@@ -264,11 +353,11 @@ SCREENS = {
         values={
             "scores": pd.DataFrame(
                 {
-                    "seed": [0, 1, 2],
-                    "mcc": level + 0.02 * np.arange(3) ** 2,
-                    "f1": level,
-                    "elbo": -500 * level if name != "pca" else np.nan,
-                    "seconds": [1, 2, 3],
+                    "seed": range(5),
+                    "mcc": level + rng.uniform(0, 0.1, size=5),
+                    "f1": level + rng.uniform(0, 0.1, size=5),
+                    "elbo": rng.normal(-500 * level, 9, size=5) if name != "pca" else np.nan,
+                    "seconds": rng.uniform(1, 3, size=5),
                 }
             )
         },
@@ -277,129 +366,36 @@ SCREENS = {
 }
 
 
-def other_order(size):
-    """Folds, coordinates and other short axes have a meaning, and stay."""
-    return np.random.default_rng(size).permutation(size) if size > 4 else np.arange(size)
+def assert_varied(scores):
+    """Scores (n_folds, n_models) differ from fold to fold, and in other ways in every model.
 
-
-def reorder(values):
-    """A record or its values, with grid points, outputs, genes or cells in another order.
-
-    Axes of the same length are of the same things.
+    Of scores that differ by a constant, every interval is right, and so is one of folds that are
+    not paired.
     """
-    if isinstance(values, Record):
-        others = {name: reorder(value) for name, value in values.values.items()}
-        return replace(values, params=reorder(values.params), values=others)
-    if isinstance(values, pd.DataFrame):
-        return values.iloc[other_order(len(values))].reset_index(drop=True)
-    if isinstance(values, list):
-        return [values[place] for place in other_order(len(values))]
-    if np.ndim(values) == 0:
-        return values
-    for axis, size in enumerate(np.shape(values)):
-        values = np.take(values, other_order(size), axis)
-    return values
+    differences = scores[:, :, np.newaxis] - scores[:, np.newaxis]
+    pairs = np.triu_indices(scores.shape[1], k=1)
+    assert differences.std(axis=0)[pairs].min() > 1e-3
+    orders_of_folds = np.argsort(scores, axis=0).T
+    assert len(np.unique(orders_of_folds, axis=0)) > 1
 
 
-def cell_maps(change):
-    adata = paired(
-        X=NARROW.expression,
-        Y=NARROW.outputs,
-        gene_names=GENES,
-        feature_names=OUTPUTS,
-        cell_names=NARROW.cell_names,
-        labels=NARROW.labels.set_index(NARROW.cell_names),
-        colors=NARROW.colors,
-    )
-    order = change(np.arange(90))
-    maps = {"first": TSNE.outputs[order], "second": TSNE.transcriptome[order]}
-    return plotting.cell_maps(maps, adata[order])
+def assert_of_unequal_sizes(record):
+    """No axis of an array can be taken for another one."""
+    for name, values in record.values.items():
+        sizes = [size for size in getattr(values, "shape", ()) if size > 1]
+        assert len({*sizes}) == len(sizes), name
 
 
-def draw(name, change):
-    """A figure of records, of which `change` makes others with the same numbers."""
-    networks = {
-        "distilled": (change(WIDTHS), {}),
-        "published": (OTHER_WIDTHS, {"pretraining": True}),
-    }
-    models = {"linear": (LINEAR, {"rank": 16}), "ridge": change(RIDGE)}
-    selections = {"halves": HALVES, "seeds": change(SEEDS), "repeats": REPEATS}
-    scores = [(change(OTHER_WIDTHS), {"n_components": 64, "pretraining": True})]
-    scores.append((WIDTHS, {"n_components": 2}))
-    scores_of_methods = {
-        f"noise_5_{name}": SimpleNamespace(scores=DYNAMICS[name], dataset="grn_350")
-        for name in change(METHODS)
-    }
-    match name:
-        case "training_curves":
-            return plotting.training_curves(
-                change(NETWORK), srrr=change(LINEAR), published=PUBLISHED
-            )
-        case "bottleneck_comparison":
-            return plotting.bottleneck_comparison(
-                change(NETWORK),
-                srrr=change(LINEAR),
-                ridge=RIDGE,
-                published=[{"n_genes": 5, **row} for row in PUBLISHED],
-                n_components=(64, 2),
-                at_once=AT_ONCE,
-            )
-        case "accuracy_comparison":
-            return plotting.accuracy_comparison(models, n_genes=6)
-        case "bottleneck_widths":
-            return plotting.bottleneck_widths(networks)
-        case "output_accuracy":
-            return plotting.output_accuracy(models)
-        case "width_and_stability":
-            return plotting.width_and_stability(networks, selections, models)
-        case "tsne_pair":
-            return plotting.tsne_pair(change(TSNE), titles=("genes", "traits"))
-        case "cell_maps":
-            return cell_maps(change)
-        case "map_trust_subplots":
-            return plotting.map_trust_subplots(change(TRUST), change(NARROW))
-        case "bibiplot":
-            return plotting.bibiplot(change(NARROW))
-        case "effect_map":
-            return plotting.effect_map(change(EFFECTS))
-        case "gene_selection_curve":
-            return plotting.gene_selection_curve(change(SELECTION))
-        case "genes_curve":
-            return plotting.genes_curve(change(GENES_CURVE))
-        case "selection_frequencies":
-            return plotting.selection_frequencies(change(HALVES))
-        case "latent_subplots":
-            return plotting.latent_subplots(change(NARROW), scores=scores[1:])
-        case "family_zoom":
-            return plotting.family_zoom(WIDE, change(NARROW), "A", scores)
-        case "model_overview":
-            return plotting.model_overview(
-                change(NARROW), halves=HALVES, folds=change(WIDTHS), true_genes=["GeneC"]
-            )
-        case "model_scores":
-            classifiers = {name: change(record) for name, record in CLASSIFIERS.items()}
-            return model_scores(classifiers, "types_stratified")
-        case "importance_of_families":
-            return importance_of_families(change(FAMILIES))
-        case "accuracy_by_sparsity":
-            return accuracy_by_sparsity(scores_of_methods)
-        case "predicted_paths":
-            return predicted_paths({name: PATHS[name] for name in change([*PATHS])})
-        case "network_maps":
-            networks = {
-                title: {name: effects[name] for name in change([*effects])}
-                for title, effects in EFFECTS_OF_NETWORKS.items()
-            }
-            return network_maps(networks, "grn_350")
-        case "known_targets_map":
-            return known_targets_map(
-                {name: KNOWN_TARGETS[name] for name in change([*KNOWN_TARGETS])}
-            )
-        case "recovery_subplots":
-            return recovery_subplots({name: change(SCREENS[name]) for name in SCREENS})
-
-
-@functools.cache
-def axes_of(name):
-    """Axes of a figure of the records above."""
-    return draw(name, lambda values: values).axes
+CROSS_VALIDATIONS = [NETWORK, AT_ONCE, RIDGE, LINEAR, WIDTHS, OTHER_WIDTHS, GENES_CURVE]
+assert_varied(np.concatenate([record.test_r2 for record in CROSS_VALIDATIONS], axis=1))
+of_outputs = np.concatenate([record.test_feature_r2 for record in CROSS_VALIDATIONS], axis=1)
+orders_of_outputs = np.argsort(of_outputs.mean(axis=0), axis=1)
+assert len(np.unique(orders_of_outputs, axis=0)) == of_outputs.shape[1]
+for metric in ("macro_f1", "accuracy"):
+    assert_varied(np.concatenate([r.values[metric] for r in CLASSIFIERS.values()], axis=1))
+for metric in ("mcc", "f1", "seconds"):
+    assert_varied(np.column_stack([r.scores[metric] for r in SCREENS.values()]))
+for metric in ("mse_ahead", "sparsity", "balanced_accuracy"):
+    assert_varied(np.column_stack([scores[metric] for scores in DYNAMICS.values()]))
+for record in (*CROSS_VALIDATIONS, HALVES, NARROW, WIDE, TSNE, TRUST, EFFECTS, FAMILIES):
+    assert_of_unequal_sizes(record)
