@@ -11,17 +11,19 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from figure_records import figure_functions
 from made_up import counts_frame, outputs_frame
 from PIL import Image
 
 import sbnn
-from sbnn import DistilledSettings, load_dataset
+from sbnn import DistilledSettings, load_dataset, plotting
 from sbnn.cli import build_parser
 from sbnn.mechanism_shift import simulate_perturbations
 
@@ -29,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 DOCUMENTED = re.findall(r"^   (\w[\w.]*)$", (DOCS / "api.md").read_text(), re.M)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+FIGURES = set(figure_functions()) & set(plotting.__all__)
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.M | re.S)
 # What is smaller, or shorter, when an example runs as a test.
 QUICK = {
@@ -238,9 +241,13 @@ def test_lines_of_python_fit_in_their_column(page):
 
 @pytest.mark.parametrize("name", DOCUMENTED)
 @pytest.mark.filterwarnings("ignore:.* of the shifts may or may not be edges")
-def test_examples_of_a_docstring_run(name, work, networks_of_a_moment):
+def test_examples_of_a_docstring_run(name, work, networks_of_a_moment, monkeypatch):
     runner = doctest.DocTestRunner()
-    for examples in doctest.DocTestFinder().find(pydoc.locate(f"sbnn.{name}"), name, globs={}):
+    found = doctest.DocTestFinder().find(pydoc.locate(f"sbnn.{name}"), name, globs={})
+    # figures are drawn in plotting/test_every_figure.py; here, arguments have to fit
+    for figure in FIGURES:
+        monkeypatch.setattr(plotting, figure, create_autospec(getattr(plotting, figure)))
+    for examples in found:
         runner.run(examples)
     assert runner.failures == 0  # what failed is printed
 
