@@ -10,6 +10,7 @@ from anndata import AnnData
 from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.utils import estimator_checks
 
 from sbnn import (
     CountNormalizer,
@@ -62,6 +63,27 @@ OF_COUNTS = [
 ]
 
 
+# of models that are made of others, which have all checks of scikit-learn
+MADE_OF_OTHERS = [
+    StackedRegressor(DistilledBottleneckRegressor(distillation=FEW_STEPS, random_state=0)),
+    EphysTypeClassifier(n_steps=1, random_state=0),
+]
+OWN_CHECKS = [
+    estimator_checks.check_dict_unchanged,
+    estimator_checks.check_dont_overwrite_parameters,
+    estimator_checks.check_estimators_dtypes,
+    estimator_checks.check_estimators_pickle,
+    estimator_checks.check_estimators_unfitted,
+    estimator_checks.check_fit_idempotent,
+    estimator_checks.check_methods_sample_order_invariance,
+    estimator_checks.check_n_features_in,
+    estimator_checks.check_n_features_in_after_fitting,
+    estimator_checks.check_no_attributes_set_in_init,
+    estimator_checks.check_parameters_default_constructible,
+    estimator_checks.check_supervised_y_2d,
+]
+
+
 def named(model):
     return type(model).__name__
 
@@ -98,6 +120,14 @@ def any_fits(request, fits):
         counts, perturbation = screen.counts, screen.perturbation
         fits = (counts, perturbation), (counts[20:, 3:] + counts[20:, :-3], perturbation[20:])
     return model, *fits
+
+
+@pytest.mark.filterwarnings("ignore:X. values up to .* are no log values")
+@pytest.mark.filterwarnings("ignore:ridge. of all penalties")
+@pytest.mark.parametrize("model", MADE_OF_OTHERS, ids=named)
+@pytest.mark.parametrize("check", OWN_CHECKS)
+def test_models_of_other_models_are_estimators(model, check):
+    check(named(model), clone(model))
 
 
 def said(model, X):

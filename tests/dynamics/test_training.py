@@ -14,9 +14,8 @@ from sbnn.dynamics.training import PENALTY_WEIGHTS, Intervals
 pytestmark = pytest.mark.filterwarnings("ignore:the one-step error")
 
 PATIENCE = 5
-PUBLISHED = {"as_published": PUBLISHED_OPTIONS}
-#: Epochs after the last pruning, and other parameters.
-SCHEDULES = {"pruned in the last epoch": (1, {}), "trained to the end": (40, PUBLISHED)}
+#: Epochs after the last pruning, and the ways in which training is as published.
+SCHEDULES = {"pruned in the last epoch": (1, ()), "trained to the end": (40, PUBLISHED_OPTIONS)}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,7 @@ def noise():
     return trajectories(values, range(4)), prior
 
 
-def prune_late(pruning, n_epochs_after, options):
+def prune_late(pruning, n_epochs_after, as_published=()):
     """A model, and the fractions of the weights that it is to keep from an epoch on.
 
     The rate of learning has fallen by then, and training without pruning would have ended.
@@ -35,7 +34,7 @@ def prune_late(pruning, n_epochs_after, options):
     kept = {}
     if pruning in INFLUENCE:
         kept = {2: 0.7, 14: 0.3}
-        if options:  # published: at the start of the epoch
+        if as_published:  # at the start of the epoch
             kept = {1: 0.7, 13: 0.3}
     if pruning == "post_hoc":
         kept = {7: 0.3}
@@ -50,8 +49,8 @@ def prune_late(pruning, n_epochs_after, options):
         data_weight=0.9,
         n_prior_points=20,
         penalty=1.0,  # of the epochs with the least loss and the least penalty, another is best
+        as_published=as_published,
         random_state=0,
-        **options,
     )
     return model, kept
 
@@ -62,7 +61,7 @@ def monitored_losses(model):
     return losses.sum(axis=1).to_numpy()
 
 
-def expected_rates(losses, prunings, options):
+def expected_rates(losses, prunings, as_published):
     """Rates of the weights in each epoch, relative to the first one.
 
     They fall by a tenth after more than three epochs without a lower loss; prunings end that.
@@ -72,7 +71,7 @@ def expected_rates(losses, prunings, options):
         if epoch == 0 or epoch in prunings:
             rate, best, n_waited = 1.0, np.inf, 0
         rates.append(rate)
-        if loss < (best - 1e-6 if options else best * (1 - 1e-4)):
+        if loss < (best - 1e-6 if as_published else best * (1 - 1e-4)):
             best, n_waited = loss, 0
         else:
             n_waited += 1
@@ -95,17 +94,17 @@ def rates(monkeypatch):
     hook.remove()
 
 
-@pytest.mark.parametrize(("n_epochs_after", "options"), SCHEDULES.values(), ids=SCHEDULES)
+@pytest.mark.parametrize(("n_epochs_after", "as_published"), SCHEDULES.values(), ids=SCHEDULES)
 @pytest.mark.parametrize("pruning", [*INFLUENCE, "post_hoc", *PENALTY_WEIGHTS, "none"])
-def test_training_keeps_what_it_promises(noise, pruning, n_epochs_after, options, rates):
-    model, kept = prune_late(pruning, n_epochs_after, options)
+def test_training_keeps_what_it_promises(noise, pruning, n_epochs_after, as_published, rates):
+    model, kept = prune_late(pruning, n_epochs_after, as_published)
     model.fit(*noise)
     losses = monitored_losses(model)
     last = max(kept, default=0)
 
     # the first rate again after each pruning, and five times as much for the multipliers
     of_epochs = np.reshape(rates, (len(losses), -1, 2))[:, 0]  # in an epoch, it stays
-    assert of_epochs[:, 0] == approx(0.05 * expected_rates(losses, kept, options))
+    assert of_epochs[:, 0] == approx(0.05 * expected_rates(losses, kept, as_published))
     assert of_epochs[:, 1] == approx(5 * of_epochs[:, 0])
     if kept:
         assert of_epochs[last - 1, 0] < 0.05 and losses[:last].min() < losses[last]
@@ -126,8 +125,16 @@ def test_training_keeps_what_it_promises(noise, pruning, n_epochs_after, options
         assert (weights != 0).sum() == round(0.3 * weights.numel())
 
 
+@pytest.mark.parametrize(("pruning", "influence"), [("imp", (0, 0)), ("biological", (1, 1))])
+def test_other_prunings_are_those_of_dash_without_prior_or_size(noise, pruning, influence):
+    edges = prune_late(pruning, 1)[0].fit(*noise).edge_scores_
+    dash, _ = prune_late("dash", 1)
+    assert dash.set_params(influence=influence).fit(*noise).edge_scores_.equals(edges)
+
+
 #: Validation samples end this training.
 LONG = {"epochs": 150, "learning_rate": 0.02, "batch_size": 8, "data_weight": 1.0}
+PUBLISHED = {"as_published": PUBLISHED_OPTIONS}
 
 #: Pruning and other parameters; number of epochs, loss, validation loss and penalty at the end (all
 #: times 1000), sparsity, and sum of the sizes of edges.
