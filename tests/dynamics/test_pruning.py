@@ -14,7 +14,7 @@ def test_one_weight_is_always_left(phoenix):
 
 
 def test_the_largest_weights_stay(phoenix):
-    """Of products, the most negative input weights go first; outputs count at the rate of a gene."""
+    """Of products, the most negative inputs go first; outputs count at the rate of their gene."""
     rate = phoenix.decay()[:, None]
     sizes = {
         "sum_in": phoenix.sum_in.abs(),
