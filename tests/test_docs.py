@@ -31,7 +31,6 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 DOCUMENTED = re.findall(r"^   (\w[\w.]*)$", (DOCS / "api.md").read_text(), re.M)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
-FIGURES = set(figure_functions()) & set(plotting.__all__)
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.M | re.S)
 # What is smaller, or shorter, when an example runs as a test.
 QUICK = {
@@ -239,14 +238,22 @@ def test_lines_of_python_fit_in_their_column(page):
             assert max(map(len, code.splitlines())) <= 88
 
 
+@pytest.fixture(scope="module")
+def undrawn_figures():
+    """In place of functions whose figures plotting/test_every_figure.py draws: arguments fit."""
+    names = set(figure_functions()) & set(plotting.__all__)
+    return {name: create_autospec(getattr(plotting, name)) for name in names}
+
+
 @pytest.mark.parametrize("name", DOCUMENTED)
 @pytest.mark.filterwarnings("ignore:.* of the shifts may or may not be edges")
-def test_examples_of_a_docstring_run(name, work, networks_of_a_moment, monkeypatch):
+def test_examples_of_a_docstring_run(
+    name, work, networks_of_a_moment, undrawn_figures, monkeypatch
+):
     runner = doctest.DocTestRunner()
     found = doctest.DocTestFinder().find(pydoc.locate(f"sbnn.{name}"), name, globs={})
-    # figures are drawn in plotting/test_every_figure.py; here, arguments have to fit
-    for figure in FIGURES:
-        monkeypatch.setattr(plotting, figure, create_autospec(getattr(plotting, figure)))
+    for function, undrawn in undrawn_figures.items():
+        monkeypatch.setattr(plotting, function, undrawn)
     for examples in found:
         runner.run(examples)
     assert runner.failures == 0  # what failed is printed
