@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import fields
+from unittest.mock import create_autospec
 
 import joblib
 import matplotlib.pyplot as plt
@@ -17,11 +18,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from material.cells import counts_frame, outputs_frame
+from material.figures import figure_functions
 from material.paths import ROOT, SAVED_MODELS
 from PIL import Image
 
 import sbnn
-from sbnn import DistilledSettings, load_dataset
+from sbnn import DistilledSettings, load_dataset, plotting
 from sbnn.cli import build_parser
 from sbnn.mechanism_shift import simulate_perturbations
 
@@ -235,11 +237,23 @@ def test_lines_of_python_fit_in_their_column(page):
             assert max(map(len, code.splitlines())) <= 88
 
 
+@pytest.fixture(scope="module")
+def undrawn_figures():
+    """In place of functions whose figures plotting/test_every_figure.py draws: arguments fit."""
+    names = set(figure_functions()) & set(plotting.__all__)
+    return {name: create_autospec(getattr(plotting, name)) for name in names}
+
+
 @pytest.mark.parametrize("name", DOCUMENTED)
 @pytest.mark.filterwarnings("ignore:.* of the shifts may or may not be edges")
-def test_examples_of_a_docstring_run(name, work, networks_of_a_moment):
+def test_examples_of_a_docstring_run(
+    name, work, networks_of_a_moment, undrawn_figures, monkeypatch
+):
     runner = doctest.DocTestRunner()
-    for examples in doctest.DocTestFinder().find(pydoc.locate(f"sbnn.{name}"), name, globs={}):
+    found = doctest.DocTestFinder().find(pydoc.locate(f"sbnn.{name}"), name, globs={})
+    for function, undrawn in undrawn_figures.items():
+        monkeypatch.setattr(plotting, function, undrawn)
+    for examples in found:
         runner.run(examples)
     assert runner.failures == 0  # what failed is printed
 

@@ -14,16 +14,38 @@ from material.estimators import (
     OF_COURSES,
     REGRESSORS,
     class_name,
+    distilled,
+    quick,
 )
 from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.utils import estimator_checks
 
-from sbnn import (
-    paired,
-)
+from sbnn import StackedRegressor, paired
 from sbnn.dynamics.gene_network import GeneNetwork
+from sbnn.ephys_types import EphysTypeClassifier
 from sbnn.mechanism_shift.data import as_screen
+
+# of models that are made of others, which have all checks of scikit-learn
+MADE_OF_OTHERS = [
+    StackedRegressor(distilled(n_genes=25, random_state=0)),
+    quick(EphysTypeClassifier, random_state=0),
+]
+OWN_CHECKS = [
+    estimator_checks.check_dict_unchanged,
+    estimator_checks.check_dont_overwrite_parameters,
+    estimator_checks.check_estimators_dtypes,
+    estimator_checks.check_estimators_pickle,
+    estimator_checks.check_estimators_unfitted,
+    estimator_checks.check_fit_idempotent,
+    estimator_checks.check_methods_sample_order_invariance,
+    estimator_checks.check_n_features_in,
+    estimator_checks.check_n_features_in_after_fitting,
+    estimator_checks.check_no_attributes_set_in_init,
+    estimator_checks.check_parameters_default_constructible,
+    estimator_checks.check_supervised_y_2d,
+]
 
 
 @pytest.fixture(params=REGRESSORS, ids=class_name)
@@ -58,6 +80,14 @@ def any_fits(request, fits):
         counts, perturbation = screen.counts, screen.perturbation
         fits = (counts, perturbation), (counts[20:, 3:] + counts[20:, :-3], perturbation[20:])
     return model, *fits
+
+
+@pytest.mark.filterwarnings("ignore:X. values up to .* are no log values")
+@pytest.mark.filterwarnings("ignore:ridge. of all penalties")
+@pytest.mark.parametrize("model", MADE_OF_OTHERS, ids=class_name)
+@pytest.mark.parametrize("check", OWN_CHECKS)
+def test_models_of_other_models_are_estimators(model, check):
+    check(class_name(model), clone(model))
 
 
 def said(model, X):

@@ -102,7 +102,7 @@ def train_epochs(
     patience : int
         Epochs without a higher score that end the training.
     first_counted : int
-        First epoch whose score can be compared with later ones.
+        First epoch that has to be better than those before; earlier ones replace each other.
     never_stop_before : int
         First epoch that may be the last.
     """

@@ -1,4 +1,4 @@
-"""Training and pruning of PHOENIX: seeds, units, and samples of any length."""
+"""Fits of PHOENIX: units, samples of any length, interactions, and what is held out."""
 
 import numpy as np
 import pandas as pd
@@ -77,38 +77,6 @@ def test_interactions_replace_shared_targets(fitted, samples, prior):
 @pytest.fixture(scope="module")
 def unpruned(samples):
     return small_model("none").fit(samples)
-
-
-@pytest.fixture(scope="module")
-def histories(fitted, unpruned, samples, prior):
-    """Of models by when they are pruned."""
-    published = small_model(as_published=["prune_before_epoch"])
-    models = {
-        "during training": fitted,
-        "as published": published.fit(samples, prior),
-        "after training": small_model("post_hoc").fit(samples, prior),
-        "never": unpruned,
-    }
-    return {name: model.history_ for name, model in models.items()}
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("during training", [0, 0, 0.5] + [0.6] * 9),
-        ("as published", [0, 0.5] + [0.6] * 10),
-        ("after training", [0] * 12 + [0.6] * 3),
-        ("never", [0] * 12),
-    ],
-)
-def test_weights_are_pruned_by_the_schedule(histories, name, expected):
-    """Before, less than a quarter of the weights is zero."""
-    sparsity = histories[name]["sparsity"]
-    assert_allclose(sparsity.clip(lower=0.25), np.maximum(expected, 0.25), atol=0.06)
-
-
-def test_the_sparsity_is_that_of_the_end(fitted):
-    assert fitted.sparsity_ == fitted.history_["sparsity"].iloc[-1]
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,23 @@ def test_one_weight_is_always_left(phoenix):
     assert (phoenix.sum_in != 0).sum() == 1
 
 
+def test_the_largest_weights_stay(phoenix):
+    """Of products, the most negative inputs go first; outputs count at the rate of their gene."""
+    rate = phoenix.decay()[:, None]
+    sizes = {
+        "sum_in": phoenix.sum_in.abs(),
+        "product_in": phoenix.product_in,
+        "sum_out": phoenix.sum_out.abs() * rate,
+        "product_out": phoenix.product_out.abs() * rate,
+    }
+    sizes = {name: values.detach().clone() for name, values in sizes.items()}
+    Pruner(phoenix, INFLUENCE["imp"]).prune(0.3)
+    for name, of_layer in sizes.items():
+        kept = getattr(phoenix, name) != 0
+        assert kept.sum() == 30
+        assert of_layer[kept].min() >= of_layer[~kept].max()
+
+
 def test_a_singular_system_has_the_shortest_solution():
     singular = torch.tensor([[2.0, 2.0], [2.0, 2.0]])
     solution = solve_least_squares(singular, torch.tensor([[4.0], [4.0]]))

@@ -1,4 +1,4 @@
-"""The published BiLSTM: where training ends, validation cells, and its margin."""
+"""The published BiLSTM: training and where it ends, validation cells, and its losses."""
 
 from dataclasses import replace
 
@@ -9,7 +9,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
 
 from sbnn.ephys_types import AttentionBiLSTMClassifier, attention_bilstm
-from sbnn.ephys_types.attention_bilstm import add_angular_margin, select_validation_cells
+from sbnn.ephys_types.attention_bilstm import (
+    add_angular_margin,
+    focal_loss,
+    select_validation_cells,
+    train_epochs,
+)
 
 
 def fit_quickly(cells, source=None, **parameters):
@@ -31,11 +36,9 @@ def source(cells):
 
 #: Parameters, number of epochs, validation loss at the end, and mean log probability of the types.
 ENDS = [
-    ({}, 3, 1.27588, -1.29914),
     ({"stop_on": "accuracy", "class_weight": None, "max_epochs": 60}, 55, 0.70109, -0.62237),
     ({"smote": True, "class_weight": None, "prior_power": -0.5}, 3, 1.57992, -1.86394),
     ({"loss": "arcface", "attention": False, "prior_power": -0.5}, 3, 2.97591, -4.57454),
-    ({"transfer": "pretrained"}, 8, 1.43714, -1.46149),
     ({"transfer": "joint"}, 6, 1.29237, -1.31824),
 ]
 
@@ -52,6 +55,64 @@ def test_training_ends_where_it_always_did(
     assert len(model.history_) == n_epochs
     assert model.history_["validation_loss"].iloc[-1] == approx(loss, abs=1e-3)
     assert np.log(of_true_types).mean() == approx(log_likelihood, abs=1e-3)
+
+
+@pytest.fixture
+def epochs_of_stages(monkeypatch):
+    """Numbers of epochs of the stages of training; one ends two epochs after its best."""
+    monkeypatch.setattr(attention_bilstm, "BILSTM_PATIENCE", 2)
+    epochs = []
+
+    def count(best, run_epoch, *limits, **options):
+        epochs.append(0)
+
+        def run_and_count(epoch):
+            epochs[-1] += 1
+            return run_epoch(epoch)
+
+        train_epochs(best, run_and_count, *limits, **options)
+
+    monkeypatch.setattr(attention_bilstm, "train_epochs", count)
+    return epochs
+
+
+@pytest.mark.filterwarnings("ignore:.*x1")
+@pytest.mark.parametrize("stop_on", ["macro_f1", "accuracy"])
+@pytest.mark.parametrize("transfer", [None, "pretrained", "joint"])
+def test_the_best_epoch_of_the_last_stage_comes_back(
+    cells, source, epochs_of_stages, transfer, stop_on
+):
+    """Of epochs with equal scores, that with the least loss."""
+    how = {"transfer": transfer, "stop_on": stop_on, "class_weight": None, "max_epochs": 30}
+    model = fit_quickly(cells, source if transfer else None, **how)
+    last = model.history_[-epochs_of_stages[-1] :].reset_index()
+    ranked = last.sort_values([f"validation_{stop_on}", "validation_loss"], ascending=[True, False])
+    best = ranked.iloc[-1]
+    assert len(last) == min(ranked.index[-1] + 3, 30)
+    types = cells.y[model.validation_]
+    probabilities = model.predict_proba(cells.X[model.validation_])
+    log_likelihoods = np.log(probabilities[types[:, np.newaxis] == model.classes_])
+    assert -log_likelihoods.mean() == approx(best["validation_loss"], rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*x1")
+def test_the_encoder_is_frozen_while_the_head_warms_up(cells, source, monkeypatch):
+    """Then everything is trained, unless its rate is 0."""
+    rate = attention_bilstm.TRANSFER_RATE
+    n_epochs = attention_bilstm.WARM_UP_EPOCHS
+    networks = []
+    for warm_up, after in [(0, 0.0), (n_epochs, 0.0), (n_epochs, rate)]:
+        monkeypatch.setattr(attention_bilstm, "WARM_UP_EPOCHS", warm_up)
+        monkeypatch.setattr(attention_bilstm, "TRANSFER_RATE", after)
+        model = fit_quickly(cells, source, transfer="pretrained")
+        networks.append(model.network_.state_dict())
+    [encoder] = attention_bilstm._LAST_ENCODER.values()
+    untrained, warm, trained = networks
+    for name, values in untrained.items():
+        of_head = name.startswith(("norm_state.", "head."))
+        assert of_head or torch.equal(values, encoder[name])
+        assert torch.equal(warm[name], values) != of_head, name
+        assert not torch.equal(trained[name], warm[name]), name
 
 
 @pytest.mark.parametrize("transfer", ["pretrained", "joint"])
@@ -103,6 +164,16 @@ def test_a_margin_is_added_to_the_true_angle():
     expected[2, 1] = np.cos(3.0) - 0.35 * np.sin(0.35)  # goes on falling beyond pi
     logits = add_angular_margin(torch.tensor(np.cos(angles)), labels, 0.35)
     assert_allclose(logits, 30 * expected, atol=1e-9)
+
+
+def test_the_focal_loss_is_a_weighted_mean(rng):
+    """Certain cells count less."""
+    probabilities = rng.dirichlet([1, 1, 1], size=7)
+    labels, weights = np.array([0, 1, 2, 2, 1, 0, 0]), np.array([1.0, 5.0, 0.2])
+    p = probabilities[range(7), labels]
+    expected = np.average(-((1 - p) ** 2) * np.log(p), weights=weights[labels])
+    tensors = map(torch.tensor, (np.log(probabilities), labels, weights))
+    assert focal_loss(*tensors).item() == approx(expected)
 
 
 def count_validation_cells(labels, fraction, n_kept):

@@ -36,8 +36,9 @@ EXPECTED_FAILURES = {  # checks that the published network cannot pass
 }
 
 
+# the default has these checks in test_estimators.py, as others are of its members
 @parametrize_with_checks(
-    [clone(FOREST).set_params(n_estimators=5), DEFAULT, BILSTM, FAMILY_ATTENTION],
+    [clone(FOREST).set_params(n_estimators=5), BILSTM, FAMILY_ATTENTION],
     expected_failed_checks=lambda model: EXPECTED_FAILURES if model is BILSTM else {},
 )
 def test_scikit_learn_api(estimator, check):

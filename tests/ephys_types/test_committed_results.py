@@ -14,7 +14,9 @@ from sbnn.data.datasets import list_datasets
 from sbnn.ephys_types import cross_validate_classifier, report
 from sbnn.evaluation import runs
 
-DATASETS = ["simulated_ephys", pytest.param("lee_human", marks=pytest.mark.slow)]
+pytestmark = pytest.mark.slow
+
+DATASETS = ["simulated_ephys", "lee_human"]
 SIMULATED = results.load_folder(SAVED_MODELS / "simulated_ephys", "types_")
 CLASSIFIERS = sorted(SIMULATED.keys() & report.CLASSIFIER_LABELS.keys())
 # every model, and the default on real cells
@@ -39,7 +41,6 @@ def run_study(name):
         return run_cells("05_ephys_types", dataset=name), figures
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind", "model"), RECORDS)
 def test_a_fold_that_is_fitted_again_agrees(name, kind, model, tmp_path):
     variables, _ = run_study(name)

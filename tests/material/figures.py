@@ -1,12 +1,15 @@
 """The figures of the records, and of the same in another order."""
 
+import ast
 import functools
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 
+import sbnn
 from material.records import (
     AT_ONCE,
     CLASSIFIERS,
@@ -175,3 +178,14 @@ def draw(name, change):
 def axes_of(name):
     """Axes of a figure of the records above."""
     return draw(name, lambda values: values).axes
+
+
+def figure_functions():
+    """Names of public functions that return a figure; those of a study only choose records."""
+    for path in Path(sbnn.__file__).parent.rglob("*.py"):
+        if path.parent.name == "study" or path.name == "common.py":
+            continue
+        for node in ast.parse(path.read_text()).body:
+            is_function = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+            if is_function and node.returns and ast.unparse(node.returns) == "Figure":
+                yield node.name

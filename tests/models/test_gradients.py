@@ -177,7 +177,7 @@ def test_networks_of_the_teacher_equal_autograd():
     """Two networks at once, each on its own cells with noise on the genes."""
     x, target = cells = scaled_cells(20)
     training_sets = [torch.arange(12), torch.arange(4, 20)]
-    settings = DistilledSettings(steps_of_teachers=2, rate_of_teachers=0.01)
+    settings = DistilledSettings(steps_of_teachers=2, rate_of_teachers=0.02)
     networks = train_teacher_networks(
         SIZES, cells, training_sets, noise=0.3, settings=settings, generator=seeded()
     )
@@ -198,7 +198,7 @@ def test_networks_of_the_teacher_equal_autograd():
             yield loss
 
     all_layers = expected[0].layers + expected[1].layers
-    train_by_autograd(all_layers, losses(), one_cycle_learning_rates(2, 0.01))
+    train_by_autograd(all_layers, losses(), one_cycle_learning_rates(2, 0.02))
     for network, expected_network in zip(networks, expected, strict=True):
         assert_same(network.layers, expected_network.layers)
 

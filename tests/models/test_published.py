@@ -5,7 +5,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from sbnn import SparseBottleneckRegressor
@@ -22,7 +22,10 @@ MODEL = SparseBottleneckRegressor(
     random_state=0,
 )
 
-ALL_AT_ONCE = [("unfrozen", 0.3)] * 5 + [("fine-tuning", 0.0)]
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    return clone(MODEL).fit(data.X, data.Y)
 
 
 # --- stages
@@ -31,9 +34,8 @@ ALL_AT_ONCE = [("unfrozen", 0.3)] * 5 + [("fine-tuning", 0.0)]
 @pytest.mark.parametrize(
     ("params", "expected"),
     [
-        ({}, [("frozen", 0.0)] * 2 + [("unfrozen", 0.3)] * 3 + [("fine-tuning", 0.0)]),
-        ({"frozen_layers": 0}, ALL_AT_ONCE),
-        ({"pretraining": False}, ALL_AT_ONCE),
+        ({}, [("frozen", 0.0)] * 2 + [("unfrozen", 0.3)] * 3),
+        ({"frozen_layers": 0}, [("unfrozen", 0.3)] * 5),
     ],
 )
 def test_stages_are_those_of_the_paper(params, expected, data):
@@ -42,14 +44,11 @@ def test_stages_are_those_of_the_paper(params, expected, data):
     history = model.fit(data.X, data.Y).history_
     strength = history.penalty / model.gene_norms_.sum()
     stages = list(zip(history.stage, strength.round(4), strict=True))
-    if params.get("pretraining", True):
-        expected = [("pretraining", 0.3), *expected]
-    assert stages == expected
+    assert stages == [("pretraining", 0.3), *expected, ("fine-tuning", 0.0)]
 
 
-def test_only_the_pretraining_has_classes(data):
-    history = clone(MODEL).fit(data.X, data.Y).history_
-    assert history.r2.isna().tolist() == [True] + [False] * 5
+def test_only_the_pretraining_has_classes(fitted):
+    assert fitted.history_.r2.isna().tolist() == [True] + [False] * 5
 
 
 def layers_after(data, epochs, **params):
@@ -87,14 +86,12 @@ def test_the_pretraining_has_the_full_rate(data):
         assert float((changed - weight).abs().max()) == pytest.approx(0.01, abs=1e-5)
 
 
-def test_history_numbers_the_epochs_of_all_stages(data):
-    history = clone(MODEL).fit(data.X, data.Y).history_
-    assert history.epoch.tolist() == list(range(1, 7))
+def test_history_numbers_the_epochs_of_all_stages(fitted):
+    assert fitted.history_.epoch.tolist() == list(range(1, 7))
 
 
-def test_only_the_pretraining_watches_cells_by_default(data):
-    history = clone(MODEL).fit(data.X, data.Y).history_
-    assert history.eval_loss.notna().tolist() == [True] + [False] * 5
+def test_only_the_pretraining_watches_cells_by_default(fitted):
+    assert fitted.history_.eval_loss.notna().tolist() == [True] + [False] * 5
 
 
 def test_the_pretraining_uses_three_fifths_of_the_cells(data, monkeypatch):
@@ -113,16 +110,25 @@ def test_the_pretraining_uses_three_fifths_of_the_cells(data, monkeypatch):
 # --- pruning: there are no epochs of fine-tuning
 
 
-def test_the_genes_with_the_largest_norms_stay(data):
-    model = clone(MODEL).fit(data.X, data.Y)
-    fifth_largest = np.sort(model.gene_norms_)[-5]
-    assert fifth_largest == model.gene_norms_[model.get_support()].min()
+def test_the_genes_with_the_largest_norms_stay(fitted):
+    fifth_largest = np.sort(fitted.gene_norms_)[-5]
+    assert fifth_largest == fitted.gene_norms_[fitted.get_support()].min()
 
 
-def test_weights_of_kept_genes_stay_as_they_are(data):
-    model = clone(MODEL).fit(data.X, data.Y)
-    kept_norms = model.gene_norms_[model.get_support()]
-    assert_allclose(kept_norms, model.network_.input_norms(), rtol=1e-5)
+def test_weights_of_kept_genes_stay_as_they_are(fitted):
+    kept_norms = fitted.gene_norms_[fitted.get_support()]
+    assert_allclose(kept_norms, fitted.network_.input_norms(), rtol=1e-5)
+
+
+def test_the_penalty_ends_with_the_pruning(data):
+    """Kept genes stay kept, and are not shrunk, however large it was."""
+    without, strong = [
+        clone(MODEL).set_params(epochs=(0, 0, 0, 9), group_lasso=lasso).fit(data.X, data.Y)
+        for lasso in (0.0, 1e3)
+    ]
+    assert_array_equal(strong.get_support(), without.get_support())
+    assert_array_equal(strong.network_.input_norms(), without.network_.input_norms())
+    assert_array_equal(strong.predict(data.X), without.predict(data.X))
 
 
 # --- clusters

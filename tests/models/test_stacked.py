@@ -11,7 +11,6 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sbnn import (
     DistilledBottleneckRegressor,
@@ -27,19 +26,6 @@ from sbnn.models.linear import left_out_residuals
 from sbnn.models.stacked import selection_optimism
 
 NETWORK = distilled(random_state=0, device="cpu")
-EXEMPTIONS = {
-    "check_transformer_get_feature_names_out": "it names the kept genes, not the latents",
-}
-
-
-@pytest.mark.filterwarnings("ignore:X. values up to .* are no log values")
-@pytest.mark.filterwarnings("ignore:ridge. of all penalties")
-@parametrize_with_checks(
-    [StackedRegressor(distilled(n_genes=25, random_state=0))],
-    expected_failed_checks=lambda _: EXEMPTIONS,
-)
-def test_scikit_learn_conventions(estimator, check):
-    check(estimator)
 
 
 @pytest.fixture(scope="module")

@@ -1,33 +1,15 @@
 """Figures of the same numbers are the same, in whatever order the records hold them."""
 
-import ast
-from pathlib import Path
-
 import numpy as np
 import pytest
 from material.drawn import image_of
-from material.figures import axes_of, draw, reorder
+from material.figures import axes_of, draw, figure_functions, reorder
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgba_array
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from numpy.testing import assert_allclose
 from pandas.testing import assert_frame_equal
-
-import sbnn
-
-PACKAGE = Path(sbnn.__file__).parent
-
-
-def figure_functions():
-    """Names of public functions that return a figure; those of a study only choose records."""
-    for path in PACKAGE.rglob("*.py"):
-        if path.parent.name == "study" or path.name == "common.py":
-            continue
-        for node in ast.parse(path.read_text()).body:
-            is_function = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-            if is_function and node.returns and ast.unparse(node.returns) == "Figure":
-                yield node.name
 
 
 def places_of(mark):

@@ -1,15 +1,16 @@
 """Files of figures: the same bytes everywhere, few colours."""
 
+import io
+
 import matplotlib as mpl
 import numpy as np
 import pytest
 from material.records import fit_record
 from matplotlib.colors import to_rgb
-from matplotlib.patches import Rectangle
 from PIL import Image
 
 from sbnn import plotting
-from sbnn.plotting.common import new_subplots
+from sbnn.plotting.common import in_few_colors
 
 USER_STYLE = {"font.size": 20, "axes.facecolor": "yellow", "savefig.dpi": 50}
 
@@ -48,13 +49,9 @@ def test_dots_in_a_name_are_no_extension(saved):
     assert saved.name == "b.v2.png"
 
 
-def test_a_saved_figure_has_a_palette(saved):
+def test_a_saved_figure_has_few_colours_and_is_two_columns_wide(saved):
     with Image.open(saved) as image:
         assert image.mode == "P"
-
-
-def test_a_saved_figure_is_two_columns_wide(saved):
-    with Image.open(saved) as image:
         assert image.width == round(7.2 * 200)
 
 
@@ -63,42 +60,25 @@ def test_text_in_a_pdf_can_be_edited():
         assert mpl.rcParams["pdf.fonttype"] == 42
 
 
-@pytest.fixture(scope="module")
-def pixels(tmp_path_factory):
-    """A colour gradient on white with a small green mark, (height, width, 3)."""
-    figure, ax = new_subplots(1, "data")
-    gradient = np.linspace(0, 1, 1000)
-    ax.imshow(gradient[np.newaxis], aspect="auto")
-    ax.add_patch(Rectangle((100, -0.4), 20, 0.2, color="#00FF00", lw=0))
-    path = plotting.save_figure(figure, tmp_path_factory.mktemp("few") / "few")
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"), int)
+def as_bytes(colors):
+    return np.round(255 * np.asarray(colors)[..., :3]).astype(np.uint8)
 
 
-def test_a_white_ground_stays_white(pixels):
-    assert (pixels[0] == 255).all()
-
-
-def test_a_rare_colour_is_kept(pixels):
-    distance = np.abs(pixels - (0, 255, 0)).max(axis=-1)
-    assert (distance < 10).sum() > 300
-
-
-def test_colours_of_few_pixels_are_kept(tmp_path):
-    """Such as those of a legend beside small maps."""
-    figure, ax = new_subplots(3, "data")
-    noise = np.random.default_rng(0).random((300, 400))
-    ax.imshow(noise, cmap="inferno", interpolation="bilinear")
-    for i in range(10):
-        ax.plot(10 + 20 * i, 100, "o", color=f"C{i}", ms=2)
-    path = plotting.save_figure(figure, tmp_path / "legend")
-    with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGB"), int)
-    for i in range(10):
-        color = 255 * np.array(to_rgb(f"C{i}"))
-        assert (np.abs(pixels - color).max(axis=-1) < 20).sum() > 25
-
-
-def test_a_gradient_stays_smooth(pixels):
-    shades = np.unique(pixels.reshape(-1, 3), axis=0)
-    assert len(shades) > 200
+def test_few_colours_keep_ground_gradients_and_rare_colours():
+    """Such as those of a legend beside small maps, which are of many colours."""
+    pixels = as_bytes(mpl.colormaps["inferno"](np.random.default_rng(0).random((200, 300))))
+    pixels[:20] = 255
+    pixels[20:30] = as_bytes(mpl.colormaps["viridis"](np.linspace(0, 1, 300)))
+    marks = as_bytes([to_rgb(f"C{i}") for i in range(10)])
+    places = [np.s_[40:44, 12 * i : 12 * i + 4] for i in range(10)]
+    for place, color in zip(places, marks, strict=True):
+        pixels[place] = color
+    png = io.BytesIO()
+    Image.fromarray(pixels).save(png, "png")
+    with Image.open(io.BytesIO(in_few_colors(png.getvalue()))) as image:
+        assert image.mode == "P"
+        reduced = np.asarray(image.convert("RGB"), int)
+    assert (reduced[:20] == 255).all()
+    assert len(np.unique(reduced[20], axis=0)) > 80
+    for place, color in zip(places, marks, strict=True):
+        assert np.abs(reduced[place] - color).max() < 20
