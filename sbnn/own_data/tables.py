@@ -471,7 +471,7 @@ def require_precision(Y: pd.DataFrame) -> None:
     lost = Y.columns[is_coarse & (np.ptp(values, axis=0) > 0)]
     if len(lost):
         raise ValueError(
-            f"Y: single precision loses the differences between cells in {abbreviate(lost)}; "
+            f"outputs: single precision loses the differences between cells in {abbreviate(lost)}; "
             "subtract the mean of such columns"
         )
 
@@ -487,4 +487,4 @@ def refuse_copies(X: Any, Y: np.ndarray, *, genes: np.ndarray, outputs: np.ndarr
     alike = np.argwhere(np.abs(y.T @ x) > COPY_CORRELATION * size)
     if len(alike) and len(y) > 2:  # any two columns of two cells are alike
         i, j = alike[0]
-        raise ValueError(f"Y: the output {outputs[i]} copies the gene {genes[j]}; leave it out")
+        raise ValueError(f"outputs: the output {outputs[i]} copies the gene {genes[j]}; leave it out")
