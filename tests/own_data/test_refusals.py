@@ -43,8 +43,8 @@ def cases_of_all_tables():
     for argument, table in TABLES.items():
         column = table.columns[1]
         yield argument, 5, "int"
-        yield argument, table.reset_index(drop=True), "0, 1, 2"
-        yield argument, table.set_axis(range(1, 13)), "1, 2, 3"
+        yield argument, table.reset_index(drop=True), "rows are numbered"
+        yield argument, table.set_axis(range(1, 13)), "rows are numbered"
         yield argument, pd.concat([table, table[3:4]]), "c3"
         yield argument, table.set_axis([column] * table.shape[1], axis=1), column
         yield argument, table.rename({"c0": ""}), "1 rows and 0 columns"
@@ -63,7 +63,7 @@ def cases_of_one_table():
     yield "expression", COUNTS + 99.5, f"{COUNTS.to_numpy().max() + 99.5:g}"
     yield "expression", COUNTS * 0, ""
     yield "expression", COUNTS * 0 + 1, "genes"
-    yield "expression", AnnData(COUNTS.to_numpy(float)), "0, 1, 2"
+    yield "expression", AnnData(COUNTS.to_numpy(float)), "rows are numbered"
     yield "expression", AnnData(COUNTS.astype(float))[:, [0, 1, 1]], "B2"
     yield "expression", File("h5ad", b""), ""
     yield "outputs", change(OUTPUTS, "c2", "Rin", "-4,460"), r"'-4,460' in row 'c2', column 'Rin'"
