@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from notebook import NOTEBOOKS, code_cells, names_in
@@ -100,18 +99,6 @@ def test_halves_choose_among_all_possible_genes_and_require_none(fitted):
     genes = pd.read_csv(fitted / "genes.csv", index_col="gene")
     assert set(genes.index[genes["frequency"].notna()]) == PROBES | {"gene07"}
     assert genes.loc["gene07", "frequency"] < 1
-
-
-@pytest.mark.slow
-def test_cells_of_the_fit_are_placed_again(fitted, tmp_path):
-    file = tmp_path / "again.csv"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "stderr", io.StringIO())
-        assert run("predict", fitted, fitted.parents[1] / "raw" / "counts.csv", "--out", file) == 0
-    places = ["sbnn_1", "sbnn_2"]
-    cells = pd.read_csv(fitted / "cells.csv", index_col="cell")[places]
-    again = pd.read_csv(file, index_col="cell").loc[cells.index, places]
-    np.testing.assert_allclose(again, cells, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -265,20 +265,19 @@ def test_every_number_of_the_summary_is_its_definition(folder, cells, records):
     assert summary == json.loads(json.dumps(expected))
 
 
-def test_an_annotated_file_has_all_results(folder, cells):
+def test_an_annotated_file_has_all_results(folder, cells, records):
     annotated = anndata.read_h5ad(folder / "cells.h5ad")
     assert_array_equal(annotated.X, cells.X)
     assert_array_equal(annotated.layers["counts"], cells.layers["counts"])
     assert annotated.obs.astype(str).equals(cells.obs.astype(str))
-    genes = pd.read_csv(folder / "genes.csv", index_col="gene").loc[cells.var_names]
-    genes["stand_ins"] = genes["stand_ins"].fillna("")
+    genes = define_genes(cells, records).loc[cells.var_names].fillna({"stand_ins": ""})
     found = annotated.var.astype({"stand_ins": str, "order": float})
-    pd.testing.assert_frame_equal(found, genes, check_dtype=False, rtol=1e-5)
-    table = pd.read_csv(folder / "cells.csv", index_col="cell")
-    expected = {"X_sbnn": table[["sbnn_1", "sbnn_2"]]}
+    pd.testing.assert_frame_equal(found, genes, check_dtype=False)
+    table = define_cells(cells, records)
+    expected = {"X_sbnn": table.filter(like="sbnn_")}
     for key in ("predicted", "stacked"):
-        expected[key] = table.filter(like=f"{key}_").set_axis(cells.obsm["outputs"].columns, axis=1)
-        assert annotated.obsm[key].columns.equals(expected[key].columns)
+        expected[key] = table.filter(like=f"{key}_")
+        assert [*annotated.obsm[key].add_prefix(f"{key}_")] == [*expected[key]]
     assert annotated.obsm.keys() == cells.obsm.keys() | expected
     for key, values in expected.items():
         assert_allclose(annotated.obsm[key], values, rtol=1e-5)
@@ -298,15 +297,12 @@ def test_truth_values_are_those_of_r_and_excel(folder):
     assert set(genes["kept"]) == {"TRUE", "FALSE"}
 
 
-def test_an_annotated_file_has_no_results_of_an_earlier_fit(adata, records, tmp_path):
-    earlier = adata.copy()
-    earlier.var[["kept", "trusted"]] = False
-    earlier.obsm["stacked"] = np.zeros((earlier.n_obs, 1))
+def test_an_annotated_file_has_no_results_of_an_earlier_fit(folder, cells, records, tmp_path):
+    earlier = anndata.read_h5ad(folder / "cells.h5ad")
     write_tables(tmp_path, earlier, {"fit": records["fit"]})
     written = anndata.read_h5ad(tmp_path / "cells.h5ad")
-    assert set(written.var_names[written.var["kept"]]) == set(records["fit"].kept_genes)
-    assert "trusted" not in written.var  # which this fit was not asked for
-    assert "stacked" not in written.obsm
+    assert [*written.var] == ["kept", "norm", "order", "required"]
+    assert written.obsm.keys() == {*cells.obsm, "X_sbnn"}
 
 
 def test_names_with_slashes_are_written(adata, tmp_path):

@@ -155,19 +155,12 @@ def test_data_are_the_same_on_a_processor_with_other_logarithms():
     assert other.sha256 == usual.sha256
 
 
-def test_names_of_two_levels_become_text():
-    cells = pd.MultiIndex.from_product([["mouse 1"], COUNTS.index])
+def test_names_of_bytes_and_of_two_levels_become_text():
     columns = pd.MultiIndex.from_product([OUTPUTS.columns, ["mean"]])
-    counts = COUNTS.set_axis(cells)
-    outputs = OUTPUTS.set_axis(cells).set_axis(columns, axis=1)
-    data = read_tables(counts, outputs)
-    assert data.obs_names[0] == str(cells[0])
-    assert data.obsm["outputs"].columns.tolist() == [str(name) for name in columns]
-
-
-def test_names_of_bytes_become_text():
     counts = COUNTS.set_axis([name.encode() for name in CELLS])
-    assert read_tables(counts, OUTPUTS).obs_names.tolist() == CELLS
+    data = read_tables(counts, OUTPUTS.set_axis(columns, axis=1))
+    assert data.obs_names.tolist() == CELLS
+    assert data.obsm["outputs"].columns.tolist() == [str(name) for name in columns]
 
 
 def test_spaces_after_separators_are_no_part_of_names(tmp_path):
