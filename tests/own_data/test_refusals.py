@@ -79,16 +79,18 @@ def cases_of_one_table():
 
 
 #: Files that are no plain tables, which are read in one place.
-FILES = {
-    "binary": File("csv", b"\xff\xfe\x00"),
-    "ragged": File("csv", b"a,b\n1,2,3\n1,2,3,4\n"),
-    "comment": File("csv", b"# made by featureCounts\ncell\tRin\nc0\t1\n"),
+FILES = [
+    File("csv", b"\xff\xfe\x00"),
+    File("csv", b"a,b\n1,2,3\n1,2,3,4\n"),
+    File("csv", b"# made by featureCounts\ncell\tRin\nc0\t1\n"),
     # the lines between two quotation marks are one name
-    "quotation marks": File("csv", b'cell\tRin\n"c0\t1\nc1\t2\n"c2\t3\n'),
-    "bytes of 0": File("csv", b"name,Rin\nc1,3\nc2,\0\0\0"),
-    "not compressed": File("csv.gz", b"name,Rin"),
-    "incomplete": File("csv.gz", gzip.compress(b"name,Rin\nc1,3\n" * 9)[:20]),
-}
+    File("csv", b'cell\tRin\n"c0\t1\nc1\t2\n"c2\t3\n'),
+    # bytes of 0
+    File("csv", b"name,Rin\nc1,3\nc2,\0\0\0"),
+    # not compressed, and incomplete
+    File("csv.gz", b"name,Rin"),
+    File("csv.gz", gzip.compress(b"name,Rin\nc1,3\n" * 9)[:20]),
+]
 
 
 def cases_of_panels():
@@ -105,13 +107,14 @@ def cases():
     """Functions, the argument that is wrong, its value, and what the error names."""
     for case in (*cases_of_all_tables(), *cases_of_one_table()):
         yield read_tables, *case
-    for file in FILES.values():
+    for file in FILES:
         yield read_tables, "outputs", file, ""
     for case in cases_of_panels():
         yield read_panel, *case
     yield predict_cells, "expression", COUNTS.drop(columns="D"), "D"
     yield predict_cells, "expression", COUNTS.add_prefix("x"), "xA1"
     yield predict_cells, "expression", COUNTS * 0, ""
+    yield predict_cells, "expression", AnnData(COUNTS.astype(float))[:, [0, *range(6)]], "A1"
     yield write_tables, "records", {}, "fit"
     yield write_tables, "records", {"seeds": 1}, "seeds"
     yield write_tables, "records", {"fit": 1}, "fit"
