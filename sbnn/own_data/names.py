@@ -18,6 +18,8 @@ from sbnn.data.checks import abbreviate
 
 #: Where recipes show how tables are brought into shape.
 PAGE = 'docs/own_data.md, "Prepare your files"'
+#: What a user calls the tables of the core.
+USER_NAMES = {"X": "expression", "Y": "outputs"}
 NAMES_SEEN = 3  # of each axis, in an error
 #: Changes of names, as arguments of `Series.str.replace`, of which one may make two files equal.
 CHANGES = (
@@ -58,7 +60,8 @@ def naming_the_page() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        error.args = (f"{error}; see {PAGE}",)
+        argument, colon, problem = str(error).partition(":")
+        error.args = (f"{USER_NAMES.get(argument, argument)}{colon}{problem}; see {PAGE}",)
         raise
 
 

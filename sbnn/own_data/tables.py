@@ -144,7 +144,7 @@ def read_tables(
     complete = find_complete_cells(Y)
     expressed, are_raw = counts_or_logs(X[complete.to_numpy()], counts)
     genes = find_varying_genes(expressed)
-    Y = drop_constant(Y.loc[expressed.obs_names], "outputs")
+    Y = drop_constant(Y.loc[expressed.obs_names], "outputs", kind="outputs")
     if cell_labels is not None:
         cell_labels = cell_labels.loc[expressed.obs_names]
     chosen = expressed[:, genes].X
@@ -216,7 +216,7 @@ def find_varying_genes(expressed: AnnData) -> pd.Index:
     """Genes with two or more values."""
     values = sparse.csr_array(expressed.X)
     extremes = pd.DataFrame(min_max_axis(values, axis=0), columns=expressed.var_names)
-    return drop_constant(extremes, "genes").columns
+    return drop_constant(extremes, "expression", kind="genes").columns
 
 
 def get_expression(adata: AnnData, counts: bool | None) -> tuple[AnnData, str]:
@@ -391,6 +391,8 @@ def counts_or_logs(table: pd.DataFrame | AnnData, counts: bool | None) -> tuple[
         is_counted = row_sums(entries) > 0
         warn_left_out("cells without counts", adata.obs_names[~is_counted])
         adata = adata[is_counted]
+    if not adata.n_obs:
+        raise ValueError("expression: no cell is left")
     return adata, are_raw
 
 
@@ -420,12 +422,12 @@ def _are_raw_counts(entries, genes, counts):
     return are_raw
 
 
-def drop_constant(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+def drop_constant(table: pd.DataFrame, argument: str, kind: str) -> pd.DataFrame:
     """Columns with two or more values."""
     varies = table.max() > table.min()
     warn_left_out(f"{kind} with one value in all cells", table.columns[~varies])
     if not varies.any():
-        raise ValueError(f"{kind}: none has two different values")
+        raise ValueError(f"{argument}: none of the {kind} has two different values")
     return table.loc[:, varies]
 
 
@@ -471,7 +473,7 @@ def require_precision(Y: pd.DataFrame) -> None:
     lost = Y.columns[is_coarse & (np.ptp(values, axis=0) > 0)]
     if len(lost):
         raise ValueError(
-            f"Y: single precision loses the differences between cells in {abbreviate(lost)}; "
+            f"outputs: single precision loses the differences between cells in {abbreviate(lost)}; "
             "subtract the mean of such columns"
         )
 
@@ -487,4 +489,4 @@ def refuse_copies(X: Any, Y: np.ndarray, *, genes: np.ndarray, outputs: np.ndarr
     alike = np.argwhere(np.abs(y.T @ x) > COPY_CORRELATION * size)
     if len(alike) and len(y) > 2:  # any two columns of two cells are alike
         i, j = alike[0]
-        raise ValueError(f"Y: the output {outputs[i]} copies the gene {genes[j]}; leave it out")
+        raise ValueError(f"outputs: {outputs[i]} copies the gene {genes[j]}; leave it out")
