@@ -69,13 +69,13 @@ def test_the_results_begin_with_the_stacked_prediction():
 
 
 def test_the_table_of_weak_signals_is_that_of_the_committed_scores():
-    table = to_markdown(weak_signals.summarise(pd.read_csv(weak_signals.SAVED_MODELS)))
+    table = to_markdown(weak_signals.summarise(pd.read_csv(weak_signals.SAVED)))
     assert table in (ROOT / "docs" / "methods.md").read_text()
 
 
 @pytest.mark.parametrize(("n_cells", "model"), [(120, "distilled"), (60, "stacked")])
 def test_losses_on_factors_are_those_of_the_committed_scores(n_cells, model):
-    scores = pd.read_csv(weak_signals.SAVED_MODELS).query(
+    scores = pd.read_csv(weak_signals.SAVED).query(
         f"signal == 'factors' and cells == {n_cells}"
     )
     loss = corrected_difference(scores["ridge"] - scores[model], test_fraction=0)
@@ -173,9 +173,9 @@ def test_rows_that_notebooks_print_are_those_of_the_committed_results():
         label = f"{dynamics.METHOD_LABELS[method]}, as published"
         assert f"| {label} |  | {' | '.join(row)} |" in page
     page = (ROOT / "docs" / "mechanism_shift.md").read_text()
-    for name, record in results.load_folder(SAVED_MODELS / "papalexi", "shift_new_").items():
+    for name, records in claims.starts_on_papalexi().items():
         label = name.replace("_our", ", our").replace("_", " ")
-        bounds = record.bounds
+        bounds = pd.concat([record.bounds for record in records])
         by_fold = bounds.groupby(["together", "step"], sort=False)[["ELBO", "IWELBO"]].mean()
         pathway, *_ = bounds["together"]
         of_folds = by_fold.drop(index=pathway).groupby("step", sort=False).mean()
