@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from pytest import approx
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold
@@ -88,12 +87,6 @@ def test_ridge_of_residuals_follows_slopes_of_genes(samples, mean, deviations):
     weights = np.diag(slopes) + held_out_ridge(before, after - slopes * before)
     predicted = predict_two_steps("ar1_ridge", samples, mean, before)
     assert_allclose(predicted, before @ weights @ weights)
-
-
-def test_the_common_slope_is_of_all_columns(deviations):
-    before, after = deviations
-    common, _ = shrunken_slopes(before, after)
-    assert common == approx((before * after).sum() / (before**2).sum())
 
 
 def test_slopes_without_error_are_not_shrunken(deviations):

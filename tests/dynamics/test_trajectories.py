@@ -73,10 +73,9 @@ HOURS = pd.to_timedelta(TIMES * 4, unit="h")
     [
         ({"time": ["0h", "1h", "3h"] * 4}, "time: expected numbers, got '0h' in row '0_0'"),
         ({"time": HOURS}, "time: Timedelta.* not supported"),
-        ({"time": pd.Timestamp("2020-01-01") + HOURS}, "time: Date.* not supported"),
         ({"sample": [None] * 3 + ["b"] * 9}, "sample: there is none for the rows 0_0, 0_1, 0_2"),
     ],
-    ids=["text", "spans", "dates", "sample"],
+    ids=["text", "spans", "sample"],
 )
 def test_columns_of_an_anndata_are_checked(course, columns, message):
     with pytest.raises(ValueError, match=message):
@@ -128,12 +127,9 @@ def test_values_may_be_sparse(table):
     ("column", "rows", "value", "message"),
     [
         ("B", 4, np.nan, "values: NaN in cell 'y_2', column 'B'"),
-        ("B", 4, np.inf, "values: infinity .* cell 'y_2', column 'B'"),
         ("B", ALL, "low", "got 'low' in row '0', column 'B'"),
         ("A", ALL, 99, "up to 99, .* no log values"),
         ("time", 4, 0, "sample y"),
-        ("time", 4, np.inf, "trajectories: infinity .* column 'time'"),
-        ("time", ALL, "0h", "got '0h' in row '0', column 'time'"),
         ("sample", 4, "z", "sample z"),
         ("time", 4, None, "trajectories: NaN in cell 'y_2', column 'time'"),
         ("sample", ALL, None, "sample: there is none for the rows None_0"),
@@ -182,10 +178,8 @@ ONE_SAMPLE = NAMED.assign(sample=0, time=TIMES)
             "values: .*missing: A; not expected: C",
         ),
         ([ARRAY[np.newaxis].astype("m8[h]"), TIMES], ValueError, "values: .* not supported"),
-        ([1j * ARRAY[np.newaxis], TIMES], ValueError, "values: .* not supported"),
         ([[1j * ARRAY], TIMES], ValueError, "values: "),
         ([[np.ma.masked_equal(ARRAY, 1)], TIMES], ValueError, "values: "),
-        ([[ARRAY.astype("M8[D]")], TIMES], ValueError, "values: "),
         ([[ARRAY], np.arange(3).astype("M8[D]")], ValueError, "times: Datetime64"),
         ([[ARRAY], ["0h", "1h", "3h"]], ValueError, "times: expected numbers, got '0h'"),
         (

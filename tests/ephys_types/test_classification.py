@@ -244,19 +244,10 @@ def with_other_families(cells):
     return replace(cells, families=cells.families[::-1])
 
 
-def with_other_features(cells):
-    return replace(cells, X=-cells.X)
-
-
 @pytest.mark.parametrize("change", [with_other_types, with_other_donors, with_other_families])
 def test_records_of_other_cells_are_refused(cells, folds, saved, change):
     with pytest.raises(ValueError, match="differ in cells.*overwrite=True"):
         save_first_fold(saved, change(cells), folds, source=cells)
-
-
-def test_records_of_another_source_are_refused(cells, folds, saved):
-    with pytest.raises(ValueError, match="differ in source.*overwrite=True"):
-        save_first_fold(saved, cells, folds, source=with_other_features(cells))
 
 
 class AttentiveRegression(LogisticRegression):

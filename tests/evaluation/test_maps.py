@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from material.cells import change_data
 from material.estimators import network
 from material.records import made_up
 from numpy.testing import assert_allclose as close
@@ -109,13 +108,6 @@ def test_errors_are_means_over_repeated_tests(trust, data, fit, folds):
         of_means[test] = np.square(Y_test).mean(1)
     errors = map_trust(MODEL, data, fit, twice, seeds=[1]).errors
     close(errors, (trust.errors + of_means) / 2, atol=1e-3)
-
-
-@pytest.mark.parametrize("name", ["gene_names", "cell_names"])
-def test_a_map_of_other_names_is_refused(data, fit, folds, name):
-    other = change_data(data, **{name: getattr(data, name)[::-1]})
-    with pytest.raises(ValueError, match="data: expected genes and cells of the fit"):
-        map_trust(MODEL, other, fit, folds)
 
 
 def test_a_stacked_model_is_refused_as_its_map_is_that_of_the_network(data, fit, folds):

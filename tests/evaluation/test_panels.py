@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from material.estimators import distilled
-from material.records import made_up
 from numpy.testing import assert_array_equal as equal
 from pytest import approx
 
@@ -22,8 +21,6 @@ from sbnn.data.fingerprint import fingerprint
 from sbnn.data.preprocessing import preselect_genes
 from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.interpretation import interpret_held_out
-from sbnn.evaluation.runs import store_result
-from sbnn.evaluation.stability import panel_table
 
 N_PRESELECTED = 6
 
@@ -84,11 +81,6 @@ def saved_fit(data, left_out, tmp_path_factory):
     return fit, DistilledBottleneckRegressor.load(path)
 
 
-def test_a_saved_model_names_its_panel(saved_fit, left_out):
-    _, model = saved_fit
-    assert model.required_genes == (left_out[0],)
-
-
 def test_a_saved_stacked_model_names_the_panel_of_its_network(data, left_out, tmp_path):
     path = tmp_path / "stacked.safetensors"
     model = StackedRegressor(network(left_out[:1], left_out[1:6]))
@@ -145,28 +137,9 @@ def test_frequencies_of_a_panel_are_not_judged(data, left_out):
         selection_table(record)
 
 
-def test_a_result_depends_on_an_argument_called_panel(tmp_path):
-    @store_result
-    def choose(panel, *, results=None, overwrite=False):
-        return made_up({})
-
-    choose(["Sst"], results=tmp_path / "a.pickle.xz")
-    with pytest.raises(ValueError, match="differs in panel"):
-        choose(["Vip"], results=tmp_path / "a.pickle.xz")
-
-
 def test_without_a_panel_records_are_those_of_before():
     record = results.load("saved_models/scala/fit_distilled_2d.pickle.xz")
     model = DistilledBottleneckRegressor(
         reconstruct=True, standardize=False, device="cpu", random_state=42
     )
     assert fingerprint(model) == record.arguments["estimator"]
-
-
-def test_required_genes_are_marked_in_the_order_of_choice():
-    order = np.array(["Vip", "Gad1", "Sst"])
-    fit = made_up({"gene_order": order}, params=[{"required_genes": ["Vip"]}])
-    table = panel_table(fit)
-    assert table.index.tolist() == ["Vip", "Gad1", "Sst"]
-    assert table.order.tolist() == [1, 2, 3]
-    assert table.required.tolist() == [True, False, False]

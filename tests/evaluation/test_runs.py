@@ -38,13 +38,6 @@ def path(data, tmp_path):
     return tmp_path / "folder" / "count.pickle.xz"
 
 
-def test_a_result_is_computed_once(data, path):
-    count_calls(data, 1, results=path, n_jobs=2)
-    record = count_calls(data=data, results=path)
-    assert record.n == 1
-    assert CALLS == [1]
-
-
 def test_a_result_is_computed_again_if_asked(data, path):
     count_calls(data, results=path, overwrite=True)
     assert CALLS == [1, 1]
@@ -114,18 +107,6 @@ def resume(data, tmp_path, monkeypatch):
             run()
     assert not path.exists()
     return run, fits
-
-
-def test_a_full_disk_loses_no_finished_fit(resume):
-    run, fits = resume
-    run()
-    before = [0.8] * 3 + [0.4] * 2
-    assert fits == before + [0.4] * 2
-
-
-def test_a_resumed_result_is_that_of_one_run(resume, r2_of_one_run):
-    run, _ = resume
-    assert run().test_r2.tolist() == r2_of_one_run
 
 
 def test_a_resumed_result_is_loaded(resume):
@@ -233,13 +214,6 @@ def test_fits_that_keep_something_else_do_not_join(kept, run_ridge):
         else:
             with pytest.raises(ValueError, match="holds fits that differ in keep, and would"):
                 run_ridge(1.0, 4.0, keep=asked)
-
-
-def test_a_run_that_kept_something_else_is_not_resumed(resume, data, tmp_path):
-    _, fits = resume
-    record = six_fits(data, results=tmp_path / "cv.pickle.xz", keep=())
-    assert len(fits) == 5 + 6
-    assert "test_predictions" not in record.values
 
 
 def test_a_record_of_an_earlier_version_does_not_say_what_it_keeps(run_ridge, tmp_path):

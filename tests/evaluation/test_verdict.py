@@ -36,12 +36,6 @@ def test_an_interval_is_the_corrected_one(rng, n):
     close(corrected_difference(differences, 0.5, n), [mean, low, high])
 
 
-def test_records_are_paired_fold_by_fold(ridge):
-    by = [-0.1, 0, 0, 0, -0.2]
-    difference = paired_difference(shift_r2(ridge, by), ridge, "test_r2")
-    close(difference, corrected_difference(by, TEST_FRACTION))
-
-
 def test_three_repeats_of_folds_count(ridge):
     """Of seven times the same folds."""
     by = [-0.1, 0, 0, 0, -0.2]
@@ -110,22 +104,9 @@ def test_every_output_has_its_interval(two_points):
     close(table.iloc[2][["test_r2", "low", "high"]], interval)
 
 
-def test_every_output_is_beside_that_of_ridge(two_points, ridge):
-    table = outputs_table(two_points, ridge, point=1)
-    close(table.ridge_r2, ridge.test_feature_r2.mean((0, 1)))
-
-
 BETTER = [0.1, 0.11, 0.1, 0.09, 0.1]
 WORSE = [-0.1, -0.11, -0.1, -0.09, -0.1]
 ALIKE = [0.01, -0.01, 0.01, -0.01, 0.001]
-
-
-@pytest.mark.parametrize("by", [BETTER, WORSE, ALIKE])
-def test_a_verdict_has_corrected_intervals(ridge, by):
-    result = verdict(shift_r2(ridge, by), ridge)
-    r2 = ridge.test_r2[:, 0] + by
-    close(result.interval, corrected_difference(r2, TEST_FRACTION))
-    close(result.difference, corrected_difference(by, TEST_FRACTION), atol=1e-12)
 
 
 def test_a_sentence_compares_with_the_training_mean(ridge):

@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from anndata import AnnData, read_h5ad
-from material.cells import screened_cells, without_counts
+from material.cells import without_counts
 from material.estimators import quick
 from numpy.testing import assert_allclose
 from scipy import sparse
@@ -72,13 +71,6 @@ def test_grammar(estimator, check, monkeypatch):
     check(estimator)
 
 
-def test_linear_models_take_an_anndata():
-    data = screened_cells()
-    linear = LinearShift(2, random_state=0)
-    expected = clone(linear).fit(data.X, data.obs["perturbation"]).transform(data.X)
-    assert_allclose(linear.fit(data, data.obs["perturbation"]).transform(data), expected)
-
-
 @pytest.fixture
 def latents(screen, fitted):
     return fitted.transform(screen.counts)
@@ -109,31 +101,9 @@ def test_control_is_the_origin(screen, latents, edges):
     assert np.abs(control.mean(axis=0)).max() < 0.4
 
 
-@pytest.fixture(params=["one-cycle", "published"])
-def latents_of_seed(few, request):
-    """A function that fits with a seed, after a global seed and with as many threads."""
-
-    def fit(seed, global_seed):
-        torch.manual_seed(global_seed)
-        torch.set_num_threads(global_seed)
-        tiny = clone(TINY).set_params(training=request.param, random_state=seed)
-        return tiny.fit(*few).transform(few[0])
-
-    yield fit
-    torch.set_num_threads(1)
-
-
-def test_a_seed_gives_the_same_bits(latents_of_seed):
-    """Whatever the threads and the global seed are."""
-    first = latents_of_seed(0, global_seed=1)
-    assert np.array_equal(first, latents_of_seed(0, global_seed=2))
-    assert not np.array_equal(first, latents_of_seed(6, global_seed=2))
-
-
 #: Containers of counts, each with one of perturbations.
 FORMS = {}
 FORMS["array"] = (lambda counts: counts.toarray(), list)
-FORMS["lists"] = (lambda counts: counts.toarray().tolist(), pd.Series)
 FORMS["table"] = (lambda counts: pd.DataFrame(counts.toarray()), pd.Categorical)
 FORMS["CSR matrix"] = (sparse.csr_matrix, pd.Index)
 FORMS["CSC array"] = (sparse.csc_array, tuple)

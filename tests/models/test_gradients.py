@@ -113,19 +113,6 @@ def test_a_stage_equals_autograd(n_frozen, group_lasso, loss, peer, monkeypatch)
 NO_STEPS = Stage(name="one", n_epochs=2, learning_rate=0.0, batch_size=2, group_lasso=0.1)
 
 
-def test_every_epoch_has_a_row_of_history():
-    cells = scaled_cells(5)
-    history = train_stage(new_network(), NO_STEPS, cells, seeded())
-    assert [row["stage"] for row in history] == ["one", "one"]
-
-
-def test_history_has_the_penalty():
-    network = new_network()
-    penalty = 0.1 * network.layers[0].weight.norm(dim=1).sum().item()
-    [row, _] = train_stage(network, NO_STEPS, scaled_cells(5), seeded())
-    assert row["penalty"] == approx(penalty, rel=1e-5)
-
-
 def test_history_counts_the_genes_that_are_alive():
     [row, _] = train_stage(new_network(), NO_STEPS, scaled_cells(5), seeded())
     assert row["genes_alive"] == 11

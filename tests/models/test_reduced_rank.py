@@ -138,11 +138,6 @@ def test_predictions_are_decoded_latent_variables(model, pair):
     assert_allclose(decoded, model.predict(X), atol=1e-10)
 
 
-def test_fit_transform_maps_the_training_cells(model, pair):
-    X, Y = pair
-    assert_allclose(clone(model).fit_transform(X, Y), model.transform(X), atol=1e-12)
-
-
 def test_variances_of_latent_variables_decrease(model, pair):
     X, _ = pair
     variances = model.transform(X).var(axis=0)

@@ -213,13 +213,6 @@ def test_predictions_take_genes_that_the_map_does_not(model, adata):
         model.predict(kept)
 
 
-def test_a_seed_is_that_of_a_network_without_one(adata):
-    network = distilled(device="cpu")
-    first = StackedRegressor(network, random_state=3).fit(adata)
-    second = StackedRegressor(network.set_params(random_state=3)).fit(adata)
-    assert_array_equal(first.predict(adata), second.predict(adata))
-
-
 def test_a_cell_far_from_all_others_is_not_extrapolated(model, adata):
     cells = adata[:2].to_df()
     cells = pd.concat([cells.iloc[:1], cells.iloc[1:] + 8])
