@@ -29,13 +29,6 @@ def test_pooled_r2_about_own_means_is_scikit_learns(outputs):
     assert pooled == pytest.approx(expected)
 
 
-def test_the_training_means_score_zero(outputs):
-    y, _ = outputs
-    means = np.array([1.0, 2.0, 3.0])
-    predicted = np.tile(means, (30, 1))
-    assert metrics.pooled_r2(y, predicted, means) == 0
-
-
 ONES = np.ones((3, 2))
 
 

@@ -75,9 +75,7 @@ def test_the_table_of_weak_signals_is_that_of_the_committed_scores():
 
 @pytest.mark.parametrize(("n_cells", "model"), [(120, "distilled"), (60, "stacked")])
 def test_losses_on_factors_are_those_of_the_committed_scores(n_cells, model):
-    scores = pd.read_csv(weak_signals.SAVED).query(
-        f"signal == 'factors' and cells == {n_cells}"
-    )
+    scores = pd.read_csv(weak_signals.SAVED).query(f"signal == 'factors' and cells == {n_cells}")
     loss = corrected_difference(scores["ridge"] - scores[model], test_fraction=0)
     row = f"{scores[model].mean():.3f}.* {scores['ridge'].mean():.3f} \\| {re.escape(str(loss))}"
     assert re.search(row, (ROOT / "docs" / "results.md").read_text())

@@ -28,10 +28,6 @@ def test_the_library_size_is_the_median_total(counts, fitted):
     assert fitted.library_size_ == np.median(counts.sum(axis=1))
 
 
-def test_shares_are_means_over_the_training_cells(fractions, fitted):
-    np.testing.assert_allclose(fitted.count_share_, fractions.mean(), rtol=1e-6)
-
-
 def test_genes_are_matched_by_name(counts, fitted, expected):
     other = counts[counts.columns[::-1]].assign(Malat1=5000)
     found = fitted.transform(other)
@@ -43,10 +39,6 @@ def test_genes_are_matched_by_name(counts, fitted, expected):
 def test_names_of_which_none_is_known_are_refused(counts, fitted):
     with pytest.raises(ValueError, match="none of the .* genes of the fit, such as"):
         fitted.transform(counts.rename(columns=str.upper))
-
-
-def test_sequencing_depth_changes_nothing(counts, fitted, expected):
-    np.testing.assert_allclose(fitted.transform(3 * counts), expected, rtol=1e-5)
 
 
 def test_counts_of_an_anndata_are_a_layer(counts, expected):

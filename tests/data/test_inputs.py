@@ -8,11 +8,7 @@ from material.cells import expression_frame
 from material.estimators import distilled
 from scipy import sparse
 
-from sbnn import (
-    LeaveOneOutRidge,
-    SparseReducedRankRegression,
-    paired,
-)
+from sbnn import LeaveOneOutRidge, SparseReducedRankRegression
 
 NETWORK = distilled(random_state=0)
 RIDGE = LeaveOneOutRidge()
@@ -21,9 +17,8 @@ SPARSE = SparseReducedRankRegression(alpha=0.3)
 
 @pytest.fixture
 def with_outputs(adata, data):
-    """Outputs also in another entry of ``obsm``, and two of them in ``obs``."""
+    """Outputs also in another entry of ``obsm``."""
     adata = adata.copy()
-    adata.obs[["a", "b"]] = data.Y[:, :2]
     adata.obsm["proteins"] = sparse.csr_array(data.Y)
     return adata
 
@@ -42,12 +37,6 @@ def test_outputs_may_have_any_form(form, with_outputs, data, coefficients):
     }
     found = RIDGE.fit(*arguments[form]).coef_
     np.testing.assert_allclose(found, coefficients, atol=1e-12)
-
-
-def test_outputs_may_be_columns_of_obs(with_outputs, coefficients):
-    model = RIDGE.fit(with_outputs, ["a", "b"])
-    np.testing.assert_allclose(model.coef_, coefficients[:2], atol=1e-12)
-    assert model.output_names_.tolist() == ["a", "b"]
 
 
 def test_a_series_names_its_output(data):
@@ -93,10 +82,6 @@ def test_genes_of_the_same_name_are_refused(with_outputs):
     with_outputs.var_names = ["gene01", *with_outputs.var_names[:-1]]
     with pytest.raises(ValueError, match="X: empty or repeated gene names: 'gene01'"):
         RIDGE.fit(with_outputs)
-
-
-def test_noted_whole_numbers_are_taken(adata):
-    RIDGE.fit(paired(adata.to_df("counts"), adata.obsm["outputs"], notes=["rounded logarithms"]))
 
 
 def test_a_linear_model_keeps_the_means_of_its_genes(data):

@@ -40,16 +40,6 @@ def test_no_molecules_are_near_zero(molecules):
     np.testing.assert_array_equal(preselect_genes(molecules, 20), expected)
 
 
-def test_the_other_cells_do_not_matter(reads):
-    cells = np.arange(5, 65)
-    chosen = np.isin(np.arange(120), cells)
-    counts = np.where(chosen[:, None], reads.counts, reads.counts[::-1] * 100)
-    other = pair_counts(counts, reads.Y)
-    expected = preselect_genes(reads, 20, cells)
-    assert (expected != preselect_genes(reads, 20)).any()
-    np.testing.assert_array_equal(preselect_genes(other, 20, chosen), expected)
-
-
 def test_without_counts_the_variance_decides(rng):
     spread = rng.permutation(np.linspace(0.1, 1, 30))
     X = spread * rng.normal(size=(400, 30))

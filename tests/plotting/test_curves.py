@@ -83,7 +83,7 @@ def test_stronger_penalties_are_paler():
 
 @pytest.mark.parametrize(
     ("figure", "subplot"),
-    [("training_curves", 0), ("training_curves", 2), ("bottleneck_comparison", 2)],
+    [("training_curves", 0), ("bottleneck_comparison", 2)],
 )
 def test_linear_models_of_as_many_genes_are_levels(figure, subplot):
     lines = axes_of(figure)[subplot].lines

@@ -182,12 +182,6 @@ def test_overview_marks_true_and_trusted_genes(overview):
     assert "✓ true: 2 of 3" in overview[0].get_title()
 
 
-@pytest.mark.parametrize("true_genes", [("GeneA",), np.array(["GeneA"])])
-def test_true_genes_may_be_any_sequence(true_genes):
-    genes, *_ = plotting.model_overview(NARROW, true_genes=true_genes).axes
-    assert "✓ true: 1 of 1" in genes.get_title()
-
-
 def test_bars_of_overview_stay_between_zero_and_one(overview):
     ax = overview[4]
     assert_allclose([bar.get_width() for bar in ax.patches], [1, 0.2, 0])
