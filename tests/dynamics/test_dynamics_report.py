@@ -1,5 +1,6 @@
 """Tables and figures of made-up and of committed records."""
 
+from itertools import combinations
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,6 +23,7 @@ from material.records import DYNAMICS, EFFECTS_OF_NETWORKS, PATHS
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 from pages import to_markdown
+from sklearn.metrics import roc_auc_score
 
 from sbnn.dynamics import report
 from sbnn.results import records_by_name
@@ -144,6 +146,18 @@ def test_regulation_is_shared_by_regulators_of_the_same_targets():
     table = report.shared_regulation_table(EFFECTS_OF_NETWORKS)
     dash = table.loc[("DASH", "10 %")]
     assert dash.tolist() == [3, 0.5, 1]
+
+
+def test_pairs_that_share_targets_are_of_two_genes(rng):
+    names = ("truth", "prior", *report.MAPPED_METHODS)
+    effects = {name: rng.normal(size=(8, 8)) * (rng.random((8, 8)) < 0.4) for name in names}
+    table = report.shared_regulation_table({"": effects})
+    share = {}
+    for name in ("truth", "dash"):
+        sizes = np.abs(effects[name])
+        share[name] = [a @ b for a, b in combinations(sizes, 2)]
+    auroc = roc_auc_score(np.array(share["truth"]) > 0, share["dash"])
+    assert table.loc[("DASH", ""), "AUROC of shared targets"] == pytest.approx(auroc)
 
 
 def test_networks_are_maps_of_targets_by_regulators():

@@ -196,6 +196,19 @@ def test_components_that_add_too_little_are_omitted(rng, n_components):
     assert sparse_components(X, n_components, 0).shape == (4, 2)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_components_that_are_kept_explain_what_can_be_explained(seed):
+    """Of more components than the features have dimensions."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(200, 3)) * [3, 2, 1] @ rng.normal(size=(3, 12))
+    X += rng.normal(0, 0.3, X.shape)
+    X -= X.mean(0)
+    scores = X @ sparse_components(X, 7, 0)
+    residuals = X - scores @ np.linalg.lstsq(scores, X)[0]
+    assert scores.shape[1] == 3
+    assert np.square(residuals).sum() < 0.01 * np.square(X).sum()
+
+
 def test_constant_features_have_no_component():
     assert sparse_components(np.zeros((400, 4)), 2, 0).shape == (4, 0)
 

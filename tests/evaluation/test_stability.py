@@ -5,6 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from material.cells import expression_frame, outputs_frame
 from material.estimators import SelectingRidge
 from material.records import made_up
 from numpy.testing import assert_allclose as close
@@ -157,6 +158,16 @@ def test_the_same_weights_in_all_halves_are_refused(data):
     model = SparseBottleneckRegressor(random_state=3)
     with pytest.raises(ValueError, match="random_state=3, all halves .* leave random_state=None"):
         stability_selection(model, data, 2, verbose=False)
+
+
+def test_cells_behind_a_gene_are_those_that_differ_from_its_mean(data):
+    """Two cells of many lack a gene that all others have alike."""
+    X = expression_frame(data).copy()
+    X.iloc[:, 0] = 5.0
+    X.iloc[:2, 0] = 0.0
+    halves = stability_selection(SelectingRidge(5), (X, outputs_frame(data)), 2, verbose=False)
+    assert halves.cells_behind[0] < 5
+    assert np.median(halves.cells_behind) > 10
 
 
 def test_an_earlier_record_gets_its_cells(data, tmp_path):

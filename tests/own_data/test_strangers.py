@@ -9,7 +9,7 @@ import pytest
 from anndata import AnnData
 
 from sbnn.own_data.names import PAGE
-from sbnn.own_data.tables import read_tables
+from sbnn.own_data.tables import read_table, read_tables
 
 RNG = np.random.default_rng(0)
 CELLS = [f"Cell_{i}" for i in range(12)]
@@ -106,6 +106,12 @@ def test_the_header_of_R_may_lack_the_first_name(tmp_path):
     OUTPUTS.to_csv(path, sep="\t")
     path.write_text(path.read_text().removeprefix("\t"))
     assert_read(COUNTS, path)
+
+
+def test_all_labels_of_R_are_text(tmp_path):
+    path = tmp_path / "labels.tsv"
+    path.write_text("type\tdonor\nc1\ta\t01\nc2\tb\t1\nc3\ta\t02\n")
+    assert read_table(path, "labels")["donor"].tolist() == ["01", "1", "02"]
 
 
 # --- what was seen

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -243,14 +244,17 @@ def test_known_genes_are_listed_for_both_networks(simulated):
 
 
 def test_kept_genes_of_runs_stand_beside_the_published_ones():
-    """Two genes are kept by all ten runs, one by five, and the linear model has one of each."""
+    """Two genes are kept by all ten runs, four by five, and the linear model has one of each."""
     record = ridge_record()
-    record.values["selected"] = np.array([[[1, 1, k % 2, 0] for k in range(10)]], bool)
-    record.values["gene_names"] = np.array(list("abcd"))
+    is_odd = [[1, 1, *[k % 2] * 4, 0] for k in range(10)]
+    record.values["selected"] = np.array([is_odd], bool)
+    record.values["gene_names"] = np.array(list("abcdefg"))
     published = pd.DataFrame({2: [0] * 9 + [3]}, index=range(1, 11))
     table = report.kept_counts_table(published, {2: record}, {"a", "c"})
     ours = table["2, ours"]
-    assert ours[[1, 5, 10]].tolist() == [0, 1, 2]
-    assert ours["genes that two runs share"] == pytest.approx(2.2)  # 2 + 5 * 4 / 90
+    assert ours[[1, 5, 10]].tolist() == [0, 4, 2]
+    pairs = combinations(record.selected[0], 2)
+    shared = np.mean([(first & second).sum() for first, second in pairs])
+    assert ours["genes that two runs share"] == shared.round(1)
     assert ours["genes that a run shares with sRRR, rank 2"] == 1.5
     assert table[2].tolist()[-2:] == [3, 9.8]
