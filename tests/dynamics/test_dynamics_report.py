@@ -25,7 +25,7 @@ from numpy.testing import assert_allclose
 from pages import to_markdown
 from sklearn.metrics import roc_auc_score
 
-from sbnn.dynamics import report
+from sbnn.dynamics import plotting, report
 from sbnn.results import records_by_name
 
 #: Accuracy that three seeds lose with more noise.
@@ -114,14 +114,14 @@ def committed():
 
 
 def test_the_figure_of_committed_records_is_tidy(committed):
-    assert_tidy(report.accuracy_by_sparsity(committed("grn_350")))
+    assert_tidy(plotting.accuracy_by_sparsity(committed("grn_350")))
 
 
 def test_accuracy_is_drawn_at_every_noise(committed):
-    _, of_noise, _ = report.accuracy_by_sparsity(committed("grn_350")).axes
+    _, of_noise, _ = plotting.accuracy_by_sparsity(committed("grn_350")).axes
     table = report.sparsity_table(committed("grn_350"))
     expected = table.filter(like="BA").astype(float).loc["DASH"]
-    [line] = lines_of(of_noise, color=report.DYNAMICS_COLORS["dash"])
+    [line] = lines_of(of_noise, color=plotting.DYNAMICS_COLORS["dash"])
     assert_allclose(line.get_xydata().T, [[0, 5, 10], expected], atol=5e-4)
 
 
@@ -173,7 +173,7 @@ def test_networks_are_maps_of_targets_by_regulators():
 def test_effects_on_known_targets_are_drawn(committed):
     records = committed("breast_desmedt")
     of_targets = {"PHOENIX": records["targets_none"], "DASH": records["targets_dash"]}
-    every, beyond, _ = report.known_targets_map(of_targets).axes
+    every, beyond, _ = plotting.known_targets_map(of_targets).axes
     tests = records["targets_dash"].tests
     for ax, genes in {every: "all", beyond: "not in the prior"}.items():
         of_genes = tests[tests["genes"] == genes]
@@ -193,14 +193,14 @@ def test_networks_are_means_with_sds_over_seeds():
     ax, *_ = axes_of("accuracy_by_sparsity")
     drawn = [error_bars(container)[0] for container in ax.containers]
     assert_allclose(drawn, [[*scores.mean(), *scores.std()] for scores in SCORES])
-    colors = [to_hex(report.DYNAMICS_COLORS[name]) for name in COMPARED]
+    colors = [to_hex(plotting.DYNAMICS_COLORS[name]) for name in COMPARED]
     assert colors_of(ax.containers) == colors
 
 
 def test_lines_lead_to_published_values():
     *lines, _ = lines_of(axes_of("accuracy_by_sparsity")[0], marker="s")  # and of the legend
     ends = {
-        to_hex(report.DYNAMICS_COLORS[name]): [scores.mean(), report.PUBLISHED_ACCURACY[name]]
+        to_hex(plotting.DYNAMICS_COLORS[name]): [scores.mean(), report.PUBLISHED_ACCURACY[name]]
         for name, scores in zip(COMPARED, SCORES, strict=True)
     }
     expected = [ends[color] for color in colors_of(lines)]
@@ -243,7 +243,7 @@ def test_paths_are_of_genes_that_vary_most():
 def test_the_headline_says_whether_a_network_helps(error, word):
     scores = PATHS["real_none"].scores.assign(mse_rollout=error)
     network = SimpleNamespace(**vars(PATHS["real_none"]) | {"scores": scores})
-    figure = report.predicted_paths(PATHS | {"real_none": network})
+    figure = plotting.predicted_paths(PATHS | {"real_none": network})
     assert f"yeast cell cycle; {word} network predicts better" in figure_text(figure)
 
 

@@ -41,7 +41,7 @@ from material.records import (
 )
 from sbnn import plotting
 from sbnn.data.paired import paired
-from sbnn.dynamics.report import (
+from sbnn.dynamics.plotting import (
     accuracy_by_sparsity,
     known_targets_map,
     network_maps,
