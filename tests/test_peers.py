@@ -121,15 +121,15 @@ def test_sparse_pls_with_all_genes_is_pls(X, Y):
 def test_persist_finds_the_genes_that_decide():
     X = np.random.default_rng(0).standard_normal((400, 12))
     Y = np.column_stack([X[:, 3], X[:, 7], X[:, 3] - X[:, 7]])
-    np.testing.assert_array_equal(Persist(n_steps=800).select(X, Y, 2), [3, 7])
+    np.testing.assert_array_equal(Persist(n_steps=200).select(X, Y, 2), [3, 7])
 
 
 def test_coupled_autoencoders_predict_outputs_from_genes():
     rng = np.random.default_rng(0)
-    latent = rng.standard_normal((500, 2))
+    latent = rng.standard_normal((400, 2))
     X, Y = (
         zscore(latent @ rng.standard_normal((2, 10))),
         zscore(latent @ rng.standard_normal((2, 4))),
     )
-    model = CoupledAutoencoder(2, n_epochs=200, dropout=0.1).fit(X[:400], Y[:400])
-    assert r2_score(Y[400:], model.predict(X[400:])) > 0.7
+    model = CoupledAutoencoder(2, n_epochs=60, dropout=0.1).fit(X[:300], Y[:300])
+    assert r2_score(Y[300:], model.predict(X[300:])) > 0.7
