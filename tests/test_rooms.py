@@ -28,7 +28,7 @@ PUBLIC = {
     "sbnn.dynamics": """GeneNetwork PUBLISHED_OPTIONS PhoenixRegressor
         evaluate gene_set_test known_targets_test simulate_network trajectories""",
     "sbnn.plotting": """accuracy_comparison bibiplot bottleneck_comparison bottleneck_widths
-        cell_maps color_by effect_map family_zoom gene_selection_curve
+        cell_maps color_by effect_map family_zoom gene_selection_curve headline
         genes_curve latent_subplots map_trust_subplots model_overview output_accuracy
         save_figure selection_frequencies show_and_save style training_curves
         tsne_pair width_and_stability""",

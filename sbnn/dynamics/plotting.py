@@ -15,7 +15,6 @@ from sbnn.dynamics.report import (
     MISPLACED,
     PUBLISHED_ACCURACY,
     REFERENCE_NETWORK,
-    SIMPLE_METHODS,
     TEST_LEVEL,
     all_draws,
     coregulation,
@@ -69,12 +68,7 @@ def accuracy_by_sparsity(records: Mapping[str, Record]) -> Figure:
     networks = means.drop("prior")
     colors = [DYNAMICS_COLORS[name] for name in means.index]
     figure, (ax, of_noise, beside) = new_subplots(
-        4,
-        dataset,
-        n_rows=1,
-        n_columns=3,
-        topic="edges with 5 % noise, and with less and more",
-        width_ratios=(2.8, 0.7, 1),
+        4, n_rows=1, n_columns=3, width_ratios=(2.8, 0.7, 1)
     )
     # with room for names on the right, but no axis beyond 1
     ax.set(xlim=(-0.03, 1.26), xticks=SPARSITY_TICKS, xlabel="sparsity of the weights")
@@ -164,16 +158,12 @@ def predicted_paths(records: Mapping[str, Record]) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Predictions start from the first time point. The headline compares the rollout MSE of all
-        networks with that of ridge.
+        Predictions start from the first time point.
     """
     errors = mean_scores(records, "real")["mse_rollout"]
-    networks = errors.drop(SIMPLE_METHODS, errors="ignore")
-    is_better = networks.min() < errors["ridge"]
-    topic = f"{'a' if is_better else 'no'} network predicts better than ridge"
     first = records["real_ridge"]
     [times, *_], [test, *_] = first.times, first.test
-    figure, axes = new_subplots(3.1, first.dataset, n_rows=2, n_columns=3, topic=topic, sharex=True)
+    figure, axes = new_subplots(3.1, n_rows=2, n_columns=3, sharex=True)
     genes = np.argsort(-np.ptp(test, axis=0), kind="stable")
     for ax, gene in zip(axes.flat, genes, strict=False):
         ax.plot(times, test[:, gene], "o", color="black", ms=3, label="test sample")
@@ -254,9 +244,7 @@ def known_targets_map(records: Mapping[str, Record]) -> Figure:
         all genes and among those that are not in the prior; a star is p < 0.05.
     """
     tests = pd.concat({label: record.tests for label, record in records.items()}, names=["method"])
-    [dataset] = {record.dataset for record in records.values()}
-    topic = "effects on bound genes (z; star: p < 0.05)"
-    figure, axes = new_subplots(4.4, dataset, n_rows=2, topic=topic)
+    figure, axes = new_subplots(4.4, n_rows=2)
     strongest = tests["z"].abs().max()
     for ax, (genes, of_genes) in zip(axes, tests.groupby("genes", sort=False), strict=True):
         by_method = of_genes.reset_index().set_index(["method", "regulator"])

@@ -67,10 +67,7 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     reference = _find_reference(shown, kind)
     n_subplots = 2 if reference is None else 3
     height = 1.05 + 0.21 * len(shown)
-    topic = report.RECORD_KINDS[kind]
-    figure, axes = new_subplots(
-        height, dataset, n_rows=1, n_columns=n_subplots, topic=topic, sharey=True
-    )
+    figure, axes = new_subplots(height, n_rows=1, n_columns=n_subplots, sharey=True)
     for i, metric in enumerate(("macro_f1", "accuracy")):
         ax = axes[-i]  # accuracy is the last
         for y, (name, record) in enumerate(shown.items()):
@@ -119,7 +116,7 @@ def importance_of_families(record: Record) -> Figure:
     widths = [0.55, 1, 1] if has_attention else [1, 1]
     height = 1.1 + 0.2 * len(order)
     figure, axes = new_subplots(
-        height, record.dataset, n_rows=1, n_columns=len(widths), sharey=True, width_ratios=widths
+        height, n_rows=1, n_columns=len(widths), sharey=True, width_ratios=widths
     )
     if has_attention:
         engine = cast(ConstrainedLayoutEngine, figure.get_layout_engine())

@@ -327,8 +327,7 @@ def recovery_subplots(records: Mapping[str, Record]) -> Figure:
     labels = [SHIFT_METHODS[name] for name in names]
     colors = [SHIFT_COLORS[SHIFT_KINDS[name]] for name in names]
     height = 1.2 + 0.32 * len(names)
-    [dataset] = {record.dataset for record in records.values()}
-    figure, axes = new_subplots(height, dataset, n_rows=2, n_columns=len(DRAWN_SCORES), sharey=True)
+    figure, axes = new_subplots(height, n_rows=2, n_columns=len(DRAWN_SCORES), sharey=True)
     for (above, below), (score, title) in zip(axes.T, DRAWN_SCORES.items(), strict=True):
         by_seed = scores[score].unstack("method")[names]
         for y, (name, color) in enumerate(zip(names, colors, strict=True)):

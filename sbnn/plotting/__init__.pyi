@@ -1,6 +1,7 @@
 """The public names, for type checkers, which see nothing of `__getattr__`."""
 
 from .colors import color_by as color_by
+from .common import headline as headline
 from .common import save_figure as save_figure
 from .common import show_and_save as show_and_save
 from .common import style as style

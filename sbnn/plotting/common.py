@@ -144,6 +144,33 @@ def show_and_save(figure: Figure, path_stem: str | os.PathLike[str]) -> Figure:
     return figure
 
 
+def headline(figure: Figure, finding: str, dataset: str = "") -> Figure:
+    """Write what a figure shows above it, after the name of its data set; return the figure.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        From a function of `sbnn.plotting`, or any with a title of its own.
+    finding : str
+        One line.
+    dataset : str, optional
+        Such as ``record.dataset``; written as its title, such as "M1" for "scala".
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> curve = results.load("saved_models/citeseq_cd8/genes_curve.pickle.xz")
+    >>> figure = plotting.genes_curve(curve)
+    >>> figure = plotting.headline(figure, "50 genes suffice", curve.dataset)
+    """
+    draw_title(figure, f"{dataset_title(dataset)}: {finding}" if dataset else finding)
+    return figure
+
+
 def _has_fixed_layout(figure):
     return isinstance(figure.get_layout_engine(), PlaceHolderLayoutEngine)
 
@@ -159,26 +186,23 @@ def in_few_colors(png: bytes) -> bytes:
     return content.getvalue()
 
 
-def new_figure(height: float, dataset: str, topic: str = "") -> Figure:
-    """Make a figure of full width; its headline names the data set. Heights are in inches."""
+def new_figure(height: float) -> Figure:
+    """Make a figure of full width and a height in inches, with room for a `headline`."""
     figure = Figure(figsize=(FIGURE_WIDTH, height + HEADLINE_HEIGHT), layout="constrained")
     FigureCanvasAgg(figure)  # needed to measure text
-    title = dataset_title(dataset)
-    draw_headline(figure, f"{title}; {topic}" if topic else title)
+    draw_title(figure, " ")
     return figure
 
 
 def new_subplots(
     height: float,
-    dataset: str,
     *,
     n_rows: int = 1,
     n_columns: int = 1,
-    topic: str = "",
     **options: Any,
 ) -> tuple[Figure, Any]:
     """As `new_figure`, with subplots."""
-    figure = new_figure(height, dataset, topic)
+    figure = new_figure(height)
     return figure, figure.subplots(n_rows, n_columns, **options)
 
 
@@ -356,8 +380,8 @@ def write_plain_numbers(axis: Axis) -> None:
     axis.set_minor_formatter("")
 
 
-def draw_headline(figure: FigureBase, text: str) -> None:
-    """Write a title above a figure."""
+def draw_title(figure: FigureBase, text: str) -> None:
+    """Write a bold title above a figure or a part of it."""
     left = MARGIN / FIGURE_WIDTH
     figure.suptitle(text, x=left, ha="left", fontsize=8, fontweight="bold", wrap=True)
 

@@ -80,7 +80,7 @@ def training_curves(
     n_rows = len(points_by_width)
     height = ROW_HEIGHT * n_rows
     figure, subplots = new_subplots(
-        height, network.dataset, n_rows=n_rows, n_columns=2, width_ratios=(2.6, 1), squeeze=False
+        height, n_rows=n_rows, n_columns=2, width_ratios=(2.6, 1), squeeze=False
     )
     for (left, right), points in zip(subplots, points_by_width.values(), strict=True):
         points.sort(key=lambda point: strength_of_lasso(network, point))
@@ -242,9 +242,7 @@ def bottleneck_comparison(
     >>> ridge = results.load("saved_models/scala/cv_ridge.pickle.xz")
     >>> figure = plotting.bottleneck_comparison(network, srrr, ridge)
     """
-    figure, subplots = new_subplots(
-        3.2, network.dataset, n_rows=1, n_columns=3, width_ratios=(1.1, 0.8, 1.1)
-    )
+    figure, subplots = new_subplots(3.2, n_rows=1, n_columns=3, width_ratios=(1.1, 0.8, 1.1))
     by_genes, pretraining, regression = subplots
     points_by_width = find_points_by_width(
         network, n_components, group_lasso=group_lasso, pretraining=True

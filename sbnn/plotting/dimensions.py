@@ -82,7 +82,7 @@ def tsne_pair(record: Record, titles: tuple[str, str] = MEASUREMENTS) -> Figure:
         f"{genes_title}\n{genes_method}": by_genes,
         f"{outputs_title}\n{outputs_method}": by_outputs,
     }
-    return _draw_cell_maps(maps, Groups(record), record.dataset)
+    return _draw_cell_maps(maps, Groups(record))
 
 
 def _tsne_method(n, noun):
@@ -118,10 +118,10 @@ def cell_maps(maps: Mapping[str, np.ndarray], adata: AnnData) -> Figure:
     for title, xy in maps.items():
         fitted_maps[title] = subplot_coordinates(xy, proportional=False)
     data = as_paired(adata, check=False)
-    return _draw_cell_maps(fitted_maps, Groups(data), data.name)
+    return _draw_cell_maps(fitted_maps, Groups(data))
 
 
-def _draw_cell_maps(maps, groups, dataset):
+def _draw_cell_maps(maps, groups):
     """Draw maps as high as wide or less, side by side in the same scale."""
     corners = [_corners(xy) for xy in maps.values()]
     # relative to the height of the highest
@@ -131,7 +131,7 @@ def _draw_cell_maps(maps, groups, dataset):
         widths.append(widths[0])
     inches = min(FIGURE_WIDTH / sum(widths), HIGHEST_MAP)
     figure, subplots = new_subplots(
-        inches + 0.7, dataset, n_rows=1, n_columns=len(widths), width_ratios=widths
+        inches + 0.7, n_rows=1, n_columns=len(widths), width_ratios=widths
     )
     draw_legend(figure, groups.table, groups.title)
     for ax in subplots:
@@ -177,7 +177,7 @@ def map_trust_subplots(record: Record, fit: Record | None = None) -> Figure:
     >>> trust = results.load("saved_models/scala/map_trust.pickle.xz")
     >>> figure = plotting.map_trust_subplots(trust)
     """
-    figure, (left, right) = new_subplots(2.8, record.dataset, n_rows=1, n_columns=2)
+    figure, (left, right) = new_subplots(2.8, n_rows=1, n_columns=2)
     n_components = record.latent.shape[1]
     if n_components <= 2:
         xy = subplot_coordinates(record.latent, proportional=False)
@@ -264,7 +264,7 @@ def bibiplot(record: Record) -> Figure:
     from_outputs = scale(outputs @ coefficients)
 
     groups = Groups(record)
-    figure, subplots = new_subplots(FIGURE_WIDTH / 2 + 0.6, record.dataset, n_rows=1, n_columns=2)
+    figure, subplots = new_subplots(FIGURE_WIDTH / 2 + 0.6, n_rows=1, n_columns=2)
     left, right = subplots
     draw_legend(figure, groups.table, groups.title)
     # correlations, as all columns are scaled

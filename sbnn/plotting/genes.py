@@ -74,7 +74,7 @@ def gene_selection_curve(
     x = record.mean_log2[drawn]
     y = record.near_zero_frequency[drawn]
     selected = record.selected[drawn]
-    figure, ax = new_subplots(3.4, record.dataset)
+    figure, ax = new_subplots(3.4)
     left_out = ~selected
     _draw_genes(ax, x[left_out], y[left_out], color="0.6", ms=2, label="others")
     label = f"{selected.sum()} selected genes"
@@ -136,7 +136,7 @@ def selection_frequencies(record: Record) -> Figure:
     table = table[(table["frequency"] > 0) & ~is_spike_in]
     shown = table[:MOST_BARS]
     n_shown, n_kept = len(shown), len(table)
-    figure, ax = new_subplots(2.8, record.dataset)
+    figure, ax = new_subplots(2.8)
     colors = np.where(shown["trusted"], GREEN, "0.65")
     ax.bar(range(n_shown), shown["frequency"], color=colors)
     threshold = selection_threshold(record)
@@ -176,7 +176,7 @@ def genes_curve(record: Record) -> Figure:
     """
     numbers = [point["n_genes"] for point in record.params]
     color = model_color(record)
-    figure, ax = new_subplots(2.8, record.dataset)
+    figure, ax = new_subplots(2.8)
     ax.plot(numbers, record.test_r2.T, color=color, lw=0.5, alpha=0.35)
     label = f"{folds_text(record)} (thin lines)"
     draw_band(ax, numbers, record.test_r2, color=color, marker="o", ms=3.5, label=label)
@@ -225,7 +225,7 @@ def effect_map(record: Record, halves: Record | None = None) -> Figure:
     limit = min(COLOR_LIMIT_FACTOR * median, strength.max())
 
     n_rows = max(len(outputs), 10)
-    figure, ax = new_subplots(EFFECT_ROW * n_rows + EFFECT_FRAME, record.dataset)
+    figure, ax = new_subplots(EFFECT_ROW * n_rows + EFFECT_FRAME)
     shown = effects[np.ix_(rows, columns)]
     image = ax.imshow(shown, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     output_names = record.feature_names[outputs[rows]]

@@ -17,7 +17,7 @@ from sbnn.plotting.colors import GREEN, SKY, Groups, color_untyped
 from sbnn.plotting.common import (
     DASHES,
     NAMES_IN_FULL,
-    draw_headline,
+    draw_title,
     finish,
     name_rows,
     new_figure,
@@ -114,7 +114,7 @@ def _draw_fits(top, bottom, scores, heights_below=()):
     if len(scores) != len(fits):
         raise ValueError(f"scores: expected {len(fits)}, one for each fit, got {len(scores)}")
     heights = [MODEL_HEIGHT] * len(fits) + [*heights_below]
-    figure = new_figure(sum(heights) + LEGEND_HEIGHT, top.dataset)
+    figure = new_figure(sum(heights) + LEGEND_HEIGHT)
     groups = Groups(fits[0])
     draw_legend(figure, groups.table, groups.title)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
@@ -139,7 +139,7 @@ def _draw_fit(part, letter, fit, score):
     """Draw small maps beside an empty map of the cells; return it."""
     measure, mean, r2 = fit_accuracy(fit, score)
     title = f"{model_title(fit)}: {measure} {number_text(mean)}"
-    draw_headline(part, f"{letter}  {title}" if letter else title)
+    draw_title(part, f"{letter}  {title}" if letter else title)
     left, middle, right = part.subfigures(1, 3, squeeze=False)[0]
     triangles = map_triangles(map_coordinates(fit))
     genes = order_of_genes(fit)[:N_MAPS]
@@ -250,7 +250,7 @@ def family_zoom(
 
     letter = "abc"[len(cell_maps)]
     family_name = short_name(family)
-    draw_headline(below, f"{letter}  {family_name} enlarged")
+    draw_title(below, f"{letter}  {family_name} enlarged")
     full_names = _types_of_family(groups.types[in_family], family)
     types = full_names.str.replace(NUMBER_OF_TYPE, "", regex=True).to_numpy()
     table = _count_types(types)
@@ -355,7 +355,7 @@ def model_overview(
     >>> figure = plotting.model_overview(fit, folds=folds)
     """
     figure, subplots = new_subplots(
-        OVERVIEW_HEIGHT, record.dataset, n_rows=1, n_columns=5, width_ratios=OVERVIEW_WIDTHS
+        OVERVIEW_HEIGHT, n_rows=1, n_columns=5, width_ratios=OVERVIEW_WIDTHS
     )
     genes, encoder, ax, decoder, outputs = subplots
     n_units = record.latent.shape[1]

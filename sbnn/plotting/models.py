@@ -89,7 +89,6 @@ def accuracy_comparison(
     height = 0.85 + ACCURACY_ROW * len(models)
     figure, [subplots] = new_subplots(
         height,
-        records[0].dataset,
         n_rows=1,
         n_columns=1 + len(compared),
         sharey=True,
@@ -154,8 +153,7 @@ def bottleneck_widths(networks: Mapping[str, tuple[Record, dict]]) -> Figure:
     >>> distilled = results.load("saved_models/scala/cv_distilled.pickle.xz")
     >>> figure = plotting.bottleneck_widths({"distilled": (distilled, {})})
     """
-    first, *_ = networks.values()
-    figure, ax = new_subplots(2.4, first[0].dataset)
+    figure, ax = new_subplots(2.4)
     _draw_width_accuracy(ax, networks)
     return finish(figure)
 
@@ -181,9 +179,7 @@ def output_accuracy(models: Mapping[str, Record | tuple[Record, dict]]) -> Figur
     >>> models = {"sBNN, d = 2": (distilled, {"n_components": 2}), "ridge": ridge}
     >>> figure = plotting.output_accuracy(models)
     """
-    first, *_ = models.values()
-    record, _ = choose_model(first, MOST_GENES_COMPARED)
-    figure, ax = new_subplots(2.5, record.dataset)
+    figure, ax = new_subplots(2.5)
     _draw_output_accuracy(ax, models)
     legend_above(ax)
     n_outputs = len(ax.get_yticks())
@@ -222,7 +218,7 @@ def width_and_stability(
     """
     chosen = [choose_model(model, MOST_GENES_COMPARED) for model in models.values()]
     records = [record for record, _ in chosen]
-    figure = new_figure(4.9, records[0].dataset)
+    figure = new_figure(4.9)
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1.75, 1))[0]
     above, below = left.subplots(2, 1)
     _draw_width_accuracy(above, networks)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sbnn.data.datasets import DATASETS, describe_dataset
+from sbnn.data.datasets import DATASETS
 from sbnn.results import Record
 
 NAME_LETTERS = 25
@@ -20,6 +20,7 @@ MODEL_NAMES = {  # name to show and key of the colour, by class
     "SparseReducedRankRegression": ("sRRR", "linear"),
 }
 SPIKE_INS = "ERCC-"  # added RNA
+FEATURE_SETS = {"_shared": "shared features", "_relative": "relative features"}  # of types
 
 
 def short_name(name: object, most: int = NAME_LETTERS) -> str:
@@ -34,13 +35,12 @@ def short_name(name: object, most: int = NAME_LETTERS) -> str:
 
 
 def dataset_title(name: str) -> str:
-    """Name of a data set and what it is, such as "scala: mouse motor cortex Patch-seq"."""
-    title = short_name(name, most=60)
-    original = name.removesuffix("_shared").removesuffix("_relative")  # other features
-    if original not in DATASETS.index:
-        return title
-    about, *_ = describe_dataset(original).split(":")
-    return f"{title}: {about}"
+    """Name of a data set for readers, such as "M1" for "scala"; own data keep theirs."""
+    for ending, features in FEATURE_SETS.items():
+        original = name.removesuffix(ending)
+        if name != original in DATASETS.index:
+            return f"{DATASETS.title[original]}, {features}"
+    return DATASETS.title.get(name, short_name(name, most=60))
 
 
 def number_and_noun(n: int, noun: str) -> str:

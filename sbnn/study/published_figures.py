@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from sbnn.plotting.common import log_ticks, new_subplots, with_style
 from sbnn.study.published import STRATEGIES
 
-TITLE = "Published arrays"
 FROZEN_FIRST = "pretrained, then frozen"
 MOST_GENES = 27  # of a linear model beside networks of 25
 TICKS_OF_GENES = (5, 10, 25, 50, 100)
@@ -35,7 +34,7 @@ def published_training(
         Networks are pretrained and frozen first. Grey lines are sparse reduced-rank regressions
         with at most 27 genes.
     """
-    figure, subplots = new_subplots(4.4, TITLE, n_rows=2, n_columns=(len(curves) + 1) // 2)
+    figure, subplots = new_subplots(4.4, n_rows=2, n_columns=(len(curves) + 1) // 2)
     for ax, (name, table) in zip(subplots.flat, curves.items(), strict=True):
         is_shown = (table["n_components"] == 2) & (table["strategy"] == FROZEN_FIRST)
         means = table[is_shown].pivot_table("test_r2", "epoch", "group_lasso")
@@ -73,7 +72,7 @@ def published_bottleneck_comparison(
         A column for each data set.
     """
     n_columns = len(curves)
-    figure, subplots = new_subplots(5.8, TITLE, n_rows=3, n_columns=n_columns, squeeze=False)
+    figure, subplots = new_subplots(5.8, n_rows=3, n_columns=n_columns, squeeze=False)
     for (by_genes, pretraining, regression), name in zip(subplots.T, curves, strict=True):
         network = curves[name][curves[name]["group_lasso"] == group_lasso]
         _draw_by_genes(by_genes, network, paths[name])
