@@ -27,7 +27,7 @@ PUBLIC = {
         recovery_of_genes screen simulate_perturbations unmix z_score_expression""",
     "sbnn.dynamics": """GeneNetwork PUBLISHED_OPTIONS PhoenixRegressor
         evaluate gene_set_test known_targets_test simulate_network trajectories""",
-    "sbnn.plotting": """accuracy_comparison bibiplot bottleneck_comparison bottleneck_widths
+    "sbnn.plotting": """accuracy_comparison bottleneck_comparison bottleneck_widths
         cell_maps color_by effect_map family_zoom gene_selection_curve headline
         genes_curve latent_subplots map_trust_subplots model_overview output_accuracy
         save_figure selection_frequencies show_and_save style training_curves

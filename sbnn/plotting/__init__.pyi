@@ -7,7 +7,6 @@ from .common import show_and_save as show_and_save
 from .common import style as style
 from .curves import bottleneck_comparison as bottleneck_comparison
 from .curves import training_curves as training_curves
-from .dimensions import bibiplot as bibiplot
 from .dimensions import cell_maps as cell_maps
 from .dimensions import map_trust_subplots as map_trust_subplots
 from .dimensions import tsne_pair as tsne_pair

@@ -56,6 +56,8 @@ LAYOUT_DIGITS = 6  # of a place, relative to the figure
 #: Of a name at a point.
 NAME_STYLE: dict[str, Any] = {"va": "center", "fontsize": 6.5, "path_effects": HALO, "zorder": 6}
 NAME_LINE, NAME_GAP = 0.11, 0.05  # inches, the height of a name, and from it to its point
+#: Of a name of a line to the right of the axes.
+EDGE_NAME: dict[str, Any] = {"va": "center", "fontsize": 6.5, "gid": "at the edge"}
 LEADER = {"arrowstyle": "-", "color": "0.2", "lw": 0.4, "shrinkA": 0, "shrinkB": 0}
 
 FigureArguments = ParamSpec("FigureArguments")
@@ -298,6 +300,23 @@ def name_line(ax: Axes, x: float, name: str, ha: str = "left") -> None:
     ax.text(x, 1.01, name, ha=ha, fontsize=6, color="0.3", transform=ax.get_xaxis_transform())
 
 
+def name_at_edge(ax: Axes, height: float, name: str, color: Any) -> None:
+    """Write the name of a line to the right of the axes, before `spread_names`."""
+    ax.text(1.02, height, name, color=color, transform=ax.get_yaxis_transform(), **EDGE_NAME)
+
+
+def spread_names(ax: Axes) -> None:
+    """Move the names at the edge of the axes apart, after the layout."""
+    names = [text for text in ax.texts if text.get_gid() == EDGE_NAME["gid"]]
+    box = ax.get_window_extent()
+    line = NAME_LINE * ax.figure.dpi
+    _, heights = ax.transData.transform([(1, text.get_position()[1]) for text in names]).T
+    heights = spread_apart(heights, line, low=box.y0, high=box.y1)
+    for text, height in zip(names, heights, strict=True):
+        _, y = ax.transData.inverted().transform((box.x0, height))
+        text.set_y(y)
+
+
 def place_names(
     ax: Axes,
     points: np.ndarray,
@@ -380,10 +399,12 @@ def write_plain_numbers(axis: Axis) -> None:
     axis.set_minor_formatter("")
 
 
-def draw_title(figure: FigureBase, text: str) -> None:
+def draw_title(figure: Any, text: str) -> None:
     """Write a bold title above a figure or a part of it."""
+    former = figure._suptitle  # at its height, which the layout may have fixed
+    height = None if former is None else former.get_position()[1]
     left = MARGIN / FIGURE_WIDTH
-    figure.suptitle(text, x=left, ha="left", fontsize=8, fontweight="bold", wrap=True)
+    figure.suptitle(text, x=left, y=height, ha="left", fontsize=8, fontweight="bold", wrap=True)
 
 
 def finish(figure: Figure, rows: Iterable[Iterable[Axes]] = ()) -> Figure:

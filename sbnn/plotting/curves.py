@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
-from string import ascii_lowercase
 from typing import Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from sbnn.plotting.colors import BOTTLENECK_COLORS, MODEL_COLORS, color_gradient, model_color
 from sbnn.plotting.common import (
     PUBLISHED_MARKER,
     draw_band,
     finish,
-    legend_above,
     log_ticks,
+    name_at_edge,
     name_line,
+    new_figure,
     new_subplots,
+    spread_names,
     with_style,
     write_plain_numbers,
 )
@@ -30,8 +29,10 @@ from sbnn.plotting.reading import (
     mean_and_sd,
     mean_text,
     median_n_genes,
+    name_and_color,
     network_name,
     published_rows,
+    scaling_text,
 )
 from sbnn.results import Record
 
@@ -40,7 +41,6 @@ REGRESSION_STAGES = ("frozen", "unfrozen", "fine-tuning")  # with a test R2
 GENE_TICKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 MARKER_SPACING = 1.06  # factor between markers with equal numbers of genes
 WIDTH_MARKERS = "os^v"  # of widths in ascending order
-ABOVE_NAMES = (0, 1.07)  # place of a legend
 ROW_HEIGHT = 2.55  # inches
 
 
@@ -92,21 +92,25 @@ def training_curves(
         draw_levels(left, srrr, network)
         n_genes = median_n_genes(network)
         name = network_name(network, points[-1])
-        title = f"{name}, {n_genes} genes\nlast test R², {folds_text(network)}, by group lasso λ"
-        legend_above(left, anchor=ABOVE_NAMES, ncols=2, title=title)
+        settings = f"{folds_text(network)}{scaling_text(network)}"
+        left.set_title(f"{name}, {n_genes} genes; last test R², {settings}", loc="left", pad=12)
         right.set(xlabel="genes, sorted", ylabel="norm of a gene's weights\nbefore pruning")
         n_all = network.gene_norms.shape[2]
         right.set(yscale="log", xlim=(0, n_all))
         write_plain_numbers(right.yaxis)
         name_line(right, n_genes, f"{n_genes} genes")
-    return finish(figure, subplots)
+    finish(figure, subplots)
+    for left in subplots[:, 0]:
+        spread_names(left)
+    return figure
 
 
 def _draw_accuracy(ax, network, point, color, published):
     """Draw the test R2 over the epochs, and published results at the last one."""
     rows = published_rows(published, **network.params[point])
-    label = _label(network, point, rows)
-    epochs = draw_epochs(ax, network, point, color=color, label=label)
+    epochs = draw_epochs(ax, network, point, color=color)
+    name = f"λ = {strength_of_lasso(network, point):g}: {_r2_text(network, point, rows)}"
+    name_at_edge(ax, _last_r2(network, point), name, color)
     for row in rows:
         r2 = row["test_r2"]
         ax.plot(epochs[-1], r2, color=color, clip_on=False, zorder=5, **PUBLISHED_MARKER)
@@ -140,13 +144,16 @@ def strength_of_lasso(network: Record, point: int) -> float:
     return cast(float, network.parameter(point, "group_lasso"))
 
 
-def _label(network, point, rows):
-    strength = strength_of_lasso(network, point)
-    r2 = mean_text(network.test_r2[:, point])
-    label = f"λ = {strength:g}: {r2}"
+def _r2_text(network, point, rows):
+    """Test R2, and the published one at its marker."""
+    text = mean_text(network.test_r2[:, point])
     for row in rows:
-        label += f" (◇ published {row['test_r2']:.3f})"
-    return label
+        text += f" (◇ {row['test_r2']:.3f})"
+    return text
+
+
+def _last_r2(network, point):
+    return network.test_r2[:, point].mean()
 
 
 def linear_models(srrr: Record, network: Record) -> list[tuple[int, float, str, str]]:
@@ -168,7 +175,8 @@ def draw_levels(ax: Axes, srrr: Record | None, network: Record) -> None:
         return
     color = MODEL_COLORS["linear"]
     for _, r2, line_style, label in linear_models(srrr, network):
-        ax.axhline(r2, label=label, color=color, ls=line_style, lw=0.9, zorder=1.5)
+        ax.axhline(r2, color=color, ls=line_style, lw=0.9, zorder=1.5)
+        name_at_edge(ax, r2, label, color)
 
 
 def draw_epochs(
@@ -242,8 +250,10 @@ def bottleneck_comparison(
     >>> ridge = results.load("saved_models/scala/cv_ridge.pickle.xz")
     >>> figure = plotting.bottleneck_comparison(network, srrr, ridge)
     """
-    figure, subplots = new_subplots(3.2, n_rows=1, n_columns=3, width_ratios=(1.1, 0.8, 1.1))
-    by_genes, pretraining, regression = subplots
+    figure = new_figure(2 * ROW_HEIGHT)
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 1.1))[:, 0]
+    by_genes, pretraining = above.subplots(1, 2, width_ratios=(1.5, 1))
+    regression = below.subplots()
     points_by_width = find_points_by_width(
         network, n_components, group_lasso=group_lasso, pretraining=True
     )
@@ -252,43 +262,37 @@ def bottleneck_comparison(
         color = BOTTLENECK_COLORS[i]
         _draw_width(by_genes, network, point, place=i, published=published)
         _draw_pretraining(pretraining, network, point, color=color)
-        draw_epochs(regression, network, point, color=color, label=name)
-        for straight_point in network.points(**(network.params[point] | {"pretraining": False})):
+        draw_epochs(regression, network, point, color=color)
+        name_at_edge(regression, _last_r2(network, point), f"{name}: frozen first", color)
+        for straight in network.points(**(network.params[point] | {"pretraining": False})):
             # without a band, which would hide that of the first
-            label = f"{name}, no pretraining"
-            draw_epochs(
-                regression, network, straight_point, label=label, color=color, ls="--", alpha=0
+            draw_epochs(regression, network, straight, color=color, ls="--", alpha=0)
+            name_at_edge(
+                regression, _last_r2(network, straight), f"{name}, no pretraining (dashed)", color
             )
     _draw_linear(by_genes, srrr, network, published=published)
     r2 = ridge.test_r2.mean()
-    label = f"ridge, {len(ridge.gene_names)} genes: {r2:.3f}"
-    by_genes.axhline(r2, color=MODEL_COLORS["all genes"], lw=1, ls=":", label=label)
-    by_genes.set(xlabel="selected genes", ylabel="test R² (mean ± SD over folds)")
+    color = MODEL_COLORS["all genes"]
+    by_genes.axhline(r2, color=color, lw=1, ls=":")
+    name_at_edge(by_genes, r2, f"ridge, {len(ridge.gene_names)} genes: {r2:.3f}", color)
+    name, _ = name_and_color(network)
+    settings = f"{name}: λ = {group_lasso:g}{scaling_text(network, ridge)}"
+    by_genes.set_xlabel(f"selected genes ({settings})")
+    by_genes.set_ylabel("test R² (mean ± SD over folds)")
     n_genes = median_n_genes(network)
     name_line(by_genes, n_genes, f"{n_genes} genes")
     pretraining.set(xlabel="epoch of the pretraining (band: SD)", ylabel="cross-entropy (nats)")
     pretraining.set_ylim(bottom=0)
     if at_once is not None:
-        draw_epochs(regression, at_once, 0, label="d = 2, none frozen", color="black", alpha=0)
+        draw_epochs(regression, at_once, 0, color="black", alpha=0)
+        name_at_edge(regression, _last_r2(at_once, 0), "d = 2: all layers at once", "black")
     mark_stages(regression, network, point)
     draw_levels(regression, srrr, network)
-    _draw_common_legend(figure, subplots)
-    return finish(figure, [subplots])
-
-
-def _draw_common_legend(figure, subplots):
-    """Draw one legend below the subplots, with a column for each of them."""
-    columns = []
-    for ax, letter in zip(subplots, ascii_lowercase, strict=False):
-        handles, labels = ax.get_legend_handles_labels()
-        blank = Line2D([], [], ls="")
-        columns.append([(blank, letter), *zip(handles, labels, strict=True)])
-    n_rows = max(len(column) for column in columns)
-    for column in columns:
-        n_missing = n_rows - len(column)
-        column += [(Line2D([], [], ls=""), "")] * n_missing
-    handles, labels = zip(*chain.from_iterable(columns), strict=True)
-    figure.legend(handles, labels, loc="outside lower left", ncols=len(columns))
+    subplots = by_genes, pretraining, regression
+    finish(figure, [subplots])
+    for ax in subplots:
+        spread_names(ax)
+    return figure
 
 
 def _draw_width(ax, network, point, place, published):
@@ -296,13 +300,11 @@ def _draw_width(ax, network, point, place, published):
     rows = published_rows(published, **network.params[point])
     mean, sd = mean_and_sd(network.test_r2[:, point])
     n_genes = network.n_selected[:, point].mean()
-    label = _label(network, point, rows)
     color = BOTTLENECK_COLORS[place]
     ax.errorbar(
         n_genes * MARKER_SPACING**place,
         mean,
         sd,
-        label=f"{network_name(network, point)}, {label}",
         fmt=WIDTH_MARKERS[place],
         color=color,
         ms=3.5,
@@ -310,6 +312,8 @@ def _draw_width(ax, network, point, place, published):
         capsize=1.5,
         zorder=5,
     )
+    name = f"d = {network.parameter(point, 'n_components')}: {_r2_text(network, point, rows)}"
+    name_at_edge(ax, mean, name, color)
     x = n_genes / MARKER_SPACING ** (place + 1)
     for row in rows:
         ax.plot(x, row["test_r2"], color=color, zorder=4, **PUBLISHED_MARKER)
@@ -325,7 +329,6 @@ def _draw_pretraining(ax, network, point, color):
         stages=["pretraining"],
         column="eval_loss",
         color=color,
-        label=f"d = {width}, validation",
     )
     draw_epochs(
         ax,
@@ -333,11 +336,13 @@ def _draw_pretraining(ax, network, point, color):
         point,
         stages=["pretraining"],
         column="loss",
-        label=f"d = {width}, training",
         color=color,
         ls="--",
         alpha=0,
     )
+    for column, cells in {"eval_loss": "validation", "loss": "training (dashed)"}.items():
+        last = history_curve(network.history[point], ["pretraining"], column)[:, -1].mean()
+        name_at_edge(ax, last, f"d = {width}, {cells}", color)
 
 
 def _draw_linear(ax, srrr, network, published):
@@ -349,7 +354,8 @@ def _draw_linear(ax, srrr, network, published):
         points.sort(key=lambda point: mean_genes[point])
         points = [point for point in points if mean_genes[point] >= 1]
         r2 = srrr.test_r2[:, points]
-        draw_band(ax, mean_genes[points], r2, color=color, ls=line_style, label=label)
+        draw_band(ax, mean_genes[points], r2, color=color, ls=line_style)
+        name_at_edge(ax, r2[:, -1].mean(), label, color)
         for row in published_rows(published, rank=rank):
             n_genes, r2 = row["n_genes"], row["test_r2"]
             ax.plot(n_genes, r2, color=color, zorder=4, **PUBLISHED_MARKER)

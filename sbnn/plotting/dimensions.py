@@ -1,4 +1,4 @@
-"""Cells placed by measurements or latents: t-SNE, maps side by side, their trust, and bibiplot."""
+"""Cells placed by measurements or latents: t-SNE, maps side by side, and their trust."""
 
 from __future__ import annotations
 
@@ -6,24 +6,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle
 
-from sbnn.plotting.colors import VALUE_COLORS, Groups, color_untyped
+from sbnn.plotting.colors import VALUE_COLORS, Groups
 from sbnn.plotting.common import (
     FIGURE_WIDTH,
-    LEADER,
-    NAME_STYLE,
     add_colorbar,
     finish,
     new_subplots,
-    spread_apart,
     with_style,
 )
 from sbnn.plotting.maps import (
     MOST_SHAPES,
-    draw_cells,
     draw_cloud,
     draw_legend,
     edge_text,
@@ -32,7 +26,7 @@ from sbnn.plotting.maps import (
     name_families,
     subplot_coordinates,
 )
-from sbnn.plotting.reading import model_title, number_and_noun, short_name
+from sbnn.plotting.reading import model_title, number_and_noun
 from sbnn.results import Record
 
 if TYPE_CHECKING:
@@ -43,18 +37,11 @@ NARROWEST_MAP = 0.5  # relative to the height of the highest
 HIGHEST_MAP = 3.6  # inches
 MEASUREMENTS = ("transcriptome", "outputs")
 ERROR_QUANTILE = 0.95  # of the cells, the end of the colour range
-CIRCLE_RADIUS = 2.5  # SDs of a latent at which a correlation of 1 is drawn
-NAME_RADIUS = 1.12 * CIRCLE_RADIUS
-NAME_SPACING = 0.13  # of heights of names around a circle of radius 1
-ROOM_FOR_NAMES = 1.6  # end of the axes, in radii of the circle
-CIRCLE_LETTERS = 14  # of a name
-SHORTEST_LINE = 0.3  # in correlations
-MOST_LINES = 16  # in a subplot
 
 
 @with_style
 def tsne_pair(record: Record, titles: tuple[str, str] = MEASUREMENTS) -> Figure:
-    """t-SNE of the genes and of the outputs, in the colours of the types.
+    """t-SNE of the genes and of the outputs, in the colours of the families.
 
     Parameters
     ----------
@@ -93,7 +80,7 @@ def _tsne_method(n, noun):
 
 @with_style
 def cell_maps(maps: Mapping[str, np.ndarray], adata: AnnData) -> Figure:
-    """Maps of the same cells side by side, in the colours of their types.
+    """Maps of the same cells side by side, in the colours of their families.
 
     Parameters
     ----------
@@ -227,108 +214,3 @@ def _draw_errors(ax, xy, errors):
 
 def _add_error_bar(figure, dots, ax, label):
     add_colorbar(figure, dots, label, ax=ax, fraction=0.035, pad=0.02, extend="max")
-
-
-@with_style
-def bibiplot(record: Record) -> Figure:
-    """Cells in the latent space with correlations of genes (left) and of outputs (right).
-
-    On the right, a linear regression of the latents on the outputs places the cells. A line shows
-    the correlations of a gene or an output with both latents; it ends on the circle if they explain
-    it fully. After Kobak et al. (2021), who draw loadings on the right.
-
-    Parameters
-    ----------
-    record : Record
-        From `sbnn.fit_full` for a model with two latents.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Examples
-    --------
-    >>> from sbnn import plotting, results
-    >>> fit = results.load("saved_models/scala/fit_distilled_2d.pickle.xz")
-    >>> figure = plotting.bibiplot(fit)
-    """
-    if record.latent.shape[1] != 2:
-        raise ValueError(f"record: expected 2 latents, got {record.latent.shape[1]}")
-    from sklearn.preprocessing import scale  # slow to load
-
-    record = color_untyped(record)
-    latents = scale(record.latent.astype(float))
-    genes = scale(record.expression.astype(float))
-    outputs = scale(record.outputs.astype(float))
-    coefficients, *_ = np.linalg.lstsq(outputs, latents)
-    from_outputs = scale(outputs @ coefficients)
-
-    groups = Groups(record)
-    figure, subplots = new_subplots(FIGURE_WIDTH / 2 + 0.6, n_rows=1, n_columns=2)
-    left, right = subplots
-    draw_legend(figure, groups.table, groups.title)
-    # correlations, as all columns are scaled
-    gene_lines = longest_lines(record.kept_genes, genes.T @ latents / len(latents))
-    output_lines = longest_lines(record.feature_names, outputs.T @ from_outputs / len(latents))
-    _draw_circle(left, groups, latents, source="genes")
-    _draw_circle(right, groups, from_outputs, source="outputs")
-    n_genes = len(record.kept_genes)
-    left.set_title(f"{len(gene_lines)} of {n_genes} genes drawn, circle: r = 1")
-    n_outputs = len(record.feature_names)
-    right.set_title(f"{len(output_lines)} of {n_outputs} outputs drawn, circle: r = 1")
-    finish(figure, [subplots])
-    _draw_lines(left, gene_lines, fontstyle="italic")
-    _draw_lines(right, output_lines, fontstyle="normal")
-    return figure
-
-
-def _draw_circle(ax, groups, xy, source):
-    """Draw cells, and the circle of perfect correlation."""
-    # all cells, but the circle is a third of the subplot at least; others are drawn at its edge
-    farthest = min(np.abs(xy).max(), 3 * CIRCLE_RADIUS)
-    limit = 1.05 * max(farthest, ROOM_FOR_NAMES * CIRCLE_RADIUS)
-    xy = xy.clip(-limit, limit)
-    ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
-    ax.set(xlabel=f"unit 1 of the cells, from {source} (SD)", ylabel="unit 2 (SD)")
-    draw_cells(ax, xy, groups.colors)
-    ax.add_patch(Circle((0, 0), CIRCLE_RADIUS, fill=False, lw=0.5, color="0.5"))
-
-
-def _draw_lines(ax, lines, fontstyle):
-    """Draw lines from the centre with their names around the circle, after the layout."""
-    correlations = lines.to_numpy()
-    for x, y in CIRCLE_RADIUS * correlations:
-        ax.plot([0, x], [0, y], color="0.1", lw=0.7, zorder=3)
-    if not len(lines):
-        return
-    places = name_places(correlations)
-    for name, tip, (x, y) in zip(lines.index, CIRCLE_RADIUS * correlations, places, strict=True):
-        ax.annotate(
-            short_name(name, CIRCLE_LETTERS),
-            xy=tip,
-            xytext=(x, y),
-            ha="left" if x > 0 else "right",
-            fontstyle=fontstyle,
-            arrowprops=LEADER,
-            **NAME_STYLE,
-        )
-
-
-def name_places(directions: np.ndarray) -> np.ndarray:
-    """Places around the circle near directions, (n, 2), at different heights on each side."""
-    points = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    for side in (points[:, 0] > 0, points[:, 0] <= 0):
-        heights = spread_apart(points[side, 1], NAME_SPACING, low=-1, high=1)
-        points[side, 1] = heights
-        across = np.sqrt(1 - heights.clip(-0.99, 0.99) ** 2)
-        points[side, 0] = np.where(points[side, 0] > 0, across, -across)
-    return NAME_RADIUS * points
-
-
-def longest_lines(names: np.ndarray, correlations: np.ndarray) -> pd.DataFrame:
-    """Names and correlations of the longest lines."""
-    lines = pd.DataFrame(correlations, names)
-    length = np.hypot(lines[0], lines[1]).round(6)
-    length = length.sort_values(ascending=False, kind="stable")
-    long_enough = length.index[length >= SHORTEST_LINE]
-    return lines.loc[long_enough[:MOST_LINES]]

@@ -60,7 +60,7 @@ PUBLISHED_FEATURES = (
 )
 MAP_ROWS, MAP_COLUMNS = 2, 3
 N_MAPS = MAP_ROWS * MAP_COLUMNS  # small ones, on either side of the cells
-MODEL_HEIGHT, ZOOM_HEIGHT, LEGEND_HEIGHT = 2.6, 2.8, 0.5  # inches
+MODEL_HEIGHT, ZOOM_HEIGHT, LEGEND_HEIGHT = 2.6, 2.4, 0.5  # inches
 SUBPLOT_TITLE_LETTERS = 17
 ZOOMED_OUTPUTS = ("Tau", "Rebound")  # of the published figure
 ZOOMED_TYPES = 5  # most frequent types of the family, which have a colour of their own
@@ -79,8 +79,9 @@ def latent_subplots(
     top: Record,
     bottom: Record | None = None,
     scores: Sequence[Score] | None = None,
+    by_type: bool = False,
 ) -> Figure:
-    """Latent space of one or two models: cells by type, between predicted genes and features.
+    """Latent space of one or two models: cells by family, between predicted genes and features.
 
     Parameters
     ----------
@@ -88,6 +89,9 @@ def latent_subplots(
         From `sbnn.fit_full` for the same data.
     scores : sequence of Record, (Record, dict) or None, optional
         Cross-validations with parameters of a grid point, for the test R2.
+    by_type : bool
+        Whether cells have the colours of their types, as in the paper, instead of one for each
+        family.
 
     Returns
     -------
@@ -102,36 +106,22 @@ def latent_subplots(
     >>> fit = results.load("saved_models/scala/fit_distilled_2d.pickle.xz")
     >>> figure = plotting.latent_subplots(fit)
     """
-    figure, _, cell_maps = _draw_fits(top, bottom, scores)
-    return _finish_with_cells(figure, cell_maps)
-
-
-def _draw_fits(top, bottom, scores, heights_below=()):
-    """Figure, parts and maps of fits one below another, over room for more."""
     fits = [top] if bottom is None else [top, bottom]
     fits = [color_untyped(fit, like=top) for fit in fits]
     scores = scores or [None] * len(fits)
     if len(scores) != len(fits):
         raise ValueError(f"scores: expected {len(fits)}, one for each fit, got {len(scores)}")
-    heights = [MODEL_HEIGHT] * len(fits) + [*heights_below]
-    figure = new_figure(sum(heights) + LEGEND_HEIGHT)
-    groups = Groups(fits[0])
-    draw_legend(figure, groups.table, groups.title)
-    parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
-    cell_maps = []
-    models = zip(fits, scores, strict=False)
+    figure = new_figure(MODEL_HEIGHT * len(fits) + LEGEND_HEIGHT)
+    groups = Groups(fits[0], by_type)
+    draw_legend(figure, groups.table, groups.title, groups.shades)
+    parts = figure.subfigures(len(fits), 1, squeeze=False)[:, 0]
     letters = "ab" if len(parts) > 1 else [""]
-    for part, letter, (fit, score) in zip(parts, letters, models, strict=False):
-        cell_map = _draw_fit(part, letter, fit, score=score)
-        cell_maps.append((cell_map, fit))
-    return figure, parts, cell_maps
-
-
-def _finish_with_cells(figure, cell_maps):
-    """Draw the cells with names of families, after the layout."""
+    cell_maps = []
+    for part, letter, fit, score in zip(parts, letters, fits, scores, strict=False):
+        cell_maps.append(_draw_fit(part, letter, fit, score=score))
     finish(figure)
-    for ax, fit in cell_maps:
-        draw_cloud(ax, Groups(fit), map_coordinates(fit))
+    for ax, fit in zip(cell_maps, fits, strict=True):
+        draw_cloud(ax, Groups(fit, by_type), map_coordinates(fit))
     return figure
 
 
@@ -203,25 +193,20 @@ def preferred_order(names: np.ndarray, first: Sequence[str], merit: np.ndarray) 
 
 
 @with_style
-def family_zoom(
-    top: Record,
-    bottom: Record | None = None,
-    family: str = "Vip",
-    scores: Sequence[Score] | None = None,
-) -> Figure:
-    """Latent space of one or two models, and one family of cells of the lower model enlarged.
+def family_zoom(record: Record, family: str = "Vip", score: Score = None) -> Figure:
+    """One family of cells on the map of a model, and enlarged.
 
     Large subplots show the cells by type, a marker gene (with the name of the family or the highest
     mean prediction), and two outputs ("Tau" and "Rebound", or those that vary most).
 
     Parameters
     ----------
-    top, bottom : Record
-        From `sbnn.fit_full` for the same data.
+    record : Record
+        From `sbnn.fit_full`.
     family : str
         The most frequent family is enlarged if no cell has this one.
-    scores : sequence of Record, (Record, dict) or None, optional
-        As in `latent_subplots`.
+    score : Record or (Record, dict), optional
+        As one of `latent_subplots`.
 
     Returns
     -------
@@ -235,49 +220,48 @@ def family_zoom(
     >>> fit = results.load("saved_models/scala/fit_published_2d.pickle.xz")
     >>> figure = plotting.family_zoom(fit)
     """
-    figure, parts, cell_maps = _draw_fits(top, bottom, scores, heights_below=[ZOOM_HEIGHT])
-    below = parts[-1]
-    cell_map, record = cell_maps[-1]
     groups = Groups(record)
     if family not in groups.table.index:
         family = groups.table.index[0]
     in_family = groups.families == family
     xy = map_coordinates(record)
     corner, side = _square_around(xy[in_family])
-    x, y = corner
-    is_between = (xy > corner) & (xy < corner + side)
-    in_square = is_between.all(1)
+    in_square = ((xy > corner) & (xy < corner + side)).all(axis=1)
 
-    letter = "abc"[len(cell_maps)]
-    family_name = short_name(family)
-    draw_title(below, f"{letter}  {family_name} enlarged")
     full_names = _types_of_family(groups.types[in_family], family)
     types = full_names.str.replace(NUMBER_OF_TYPE, "", regex=True).to_numpy()
     table = _count_types(types)
-    numbers = " without their numbers" if (types != full_names).any() else ""
-    draw_legend(below, table, f"types of {family_name}{numbers} (cells)")
-    score = scores[-1] if scores else None
     predictions = _zoomed_predictions(record, score, family=family, in_family=in_family)
-    cells, *subplots = below.subplots(1, 1 + len(predictions))
-    for ax in (cells, *subplots):
+    figure, subplots = new_subplots(ZOOM_HEIGHT, n_rows=1, n_columns=2 + len(predictions))
+    family_name = short_name(family)
+    numbers = " without their numbers" if (types != full_names).any() else ""
+    draw_legend(figure, table, f"{model_title(record)}; types of {family_name}{numbers} (cells)")
+    whole, cells, *maps = subplots
+    frame_map(whole)
+    whole.set(anchor="S", title=f"{len(xy)} cells, {family_name} in colour")
+    for ax in (cells, *maps):
         frame_map(ax)
+        x, y = corner
         ax.set(xlim=(x, x + side), ylim=(y, y + side), anchor="S")
         ax.spines[:].set(visible=True, lw=0.7, ls=DASHES, ec="0.3")
-    draw_cells(cells, xy[in_family], table["color"].reindex(types).fillna(GREY).to_numpy())
-    n_cells = in_family.sum()
     n_shown = (in_family & in_square).sum()
-    cells.set_title(f"{n_shown} of {n_cells} cells")
+    cells.set_title(f"{n_shown} of {in_family.sum()} {family_name} cells")
     triangles = map_triangles(xy)
-    for ax, (title, predicted) in zip(subplots, predictions.items(), strict=True):
+    for ax, (title, predicted) in zip(maps, predictions.items(), strict=True):
         limits = np.quantile(predicted[in_square], [0.02, 0.98])
         draw_map(ax, triangles, predicted, limits=limits)
         ax.set_title(title)
-        draw_colorbar(below, limits, ax=ax, ticks=MaxNLocator(4))
-    subplots[0].title.set_fontstyle("italic")
-    _finish_with_cells(figure, cell_maps)
+        draw_colorbar(figure, limits, ax=ax, ticks=MaxNLocator(4))
+    maps[0].title.set_fontstyle("italic")
+    finish(figure)
+    own_colors = table["color"].reindex(types).fillna(GREY).to_numpy()
+    colors = np.full(len(xy), "#D0D0D0", object)
+    colors[in_family] = own_colors
+    draw_cells(whole, xy, colors)
+    draw_cells(cells, xy[in_family], own_colors)
     name_groups(cells, xy[in_family], types, names=table.index.drop(OTHERS, errors="ignore"))
     frame = Rectangle(corner, side, side, fill=False, clip_on=False, lw=0.7, ls=DASHES, ec="0.3")
-    cell_map.add_patch(frame)
+    whole.add_patch(frame)
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import FigureBase
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.tri import Triangulation
 from scipy.spatial import cKDTree
@@ -22,6 +24,7 @@ from sbnn.results import Record
 
 # more cells are drawn as an image in a PDF, to save space
 MOST_SHAPES = 5000
+MOST_SHADES = 8  # of a family in a legend
 COLOR_LEVELS = 64  # of a map
 PREDICTION_LIMITS = (-2.0, 2.0)  # z-scores, the same for all maps
 TAIL_FRACTION = 0.005  # of the cells on each side, beyond the usual range
@@ -108,25 +111,35 @@ def _middle_cell(xy):
     return xy[distances.argmin()]
 
 
-def draw_legend(figure: FigureBase, table: pd.DataFrame, title: str) -> None:
-    """Draw a legend such as "Pvalb (286)" below a figure."""
-    entries = []
+def draw_legend(
+    figure: FigureBase,
+    table: pd.DataFrame,
+    title: str,
+    shades: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Draw a legend such as "Pvalb (286)" below a figure; of several shades at most eight."""
+    dots: list[Any] = []
+    labels = []
     for name, count, color in table[:MOST_LEGEND_ENTRIES].itertuples():
-        label = f"{short_name(name)} ({count})"
-        entries.append(Line2D([], [], color=color, label=label, marker="o", ms=4, ls=""))
+        labels.append(f"{short_name(name)} ({count})")
+        colors = [color] if shades is None else shades[name][:MOST_SHADES]
+        dots.append(tuple(Line2D([], [], color=each, marker="o", ms=4, ls="") for each in colors))
     rare = table["count"][MOST_LEGEND_ENTRIES:]
     if len(rare):
-        label = f"{len(rare)} others ({rare.sum()})"
-        entries.append(Line2D([], [], ls="", label=label))
-    n_letters = max(len(str(entry.get_label())) for entry in entries)
+        labels.append(f"{len(rare)} others ({rare.sum()})")
+        dots.append((Line2D([], [], ls=""),))
+    n_dots = max(map(len, dots))
+    n_letters = max(map(len, labels))
     figure.legend(
-        handles=entries,
+        dots,
+        labels,
         title=title,
         loc="outside lower left",
-        ncols=int(FIGURE_WIDTH / (0.055 * n_letters + 0.3)),  # inches
+        ncols=int(FIGURE_WIDTH / (0.055 * n_letters + 0.23 + 0.075 * n_dots)),  # inches
         alignment="left",
         handletextpad=0.1,
-        handlelength=1.2,
+        handlelength=0.4 + 0.8 * n_dots,
+        handler_map={tuple: HandlerTuple(ndivide=n_dots, pad=0)},
     )
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sbnn.errors import check_among
-from sbnn.evaluation.stability import gene_counts
+from sbnn.evaluation.stability import gene_counts, trusted_genes
 from sbnn.plotting.colors import model_color
 from sbnn.plotting.common import (
     draw_differences,
@@ -41,6 +41,7 @@ ACCURACY_ROW = 0.25  # inches
 LOWEST_R2 = -1.1  # the axis ends here
 MODEL_MARKERS = "osD^vXP*<>"
 STABILITY_GENES = 36
+OFTEN_KEPT = 0.9  # of the halves
 WIDTH_SPACING = 1.03  # factor between the widths of models
 MOST_GENES_COMPARED = 25  # of the models whose outputs are compared
 
@@ -192,6 +193,7 @@ def width_and_stability(
     networks: Mapping[str, tuple[Record, dict]],
     selections: Mapping[str, Record],
     models: Mapping[str, Record | tuple[Record, dict]],
+    outputs_of: Sequence[str] = (),
 ) -> Figure:
     """R2 by bottleneck width, how often each gene is kept, and R2 of models and every output.
 
@@ -200,7 +202,10 @@ def width_and_stability(
     networks, models : dict
         As in `bottleneck_widths` and `output_accuracy`.
     selections : dict of str to Record
-        Repeated fits by name; genes are the 36 that the first keeps most often.
+        From `sbnn.stability_selection` by name; genes are the 36 that the first keeps most often,
+        with its trusted genes in bold.
+    outputs_of : list of str
+        Names of the models whose outputs are drawn, by default all.
 
     Returns
     -------
@@ -224,16 +229,18 @@ def width_and_stability(
     _draw_width_accuracy(above, networks)
     _draw_stability(below, selections)
     differences = _compare_with(chosen[0], chosen)
+    shown = {name: models[name] for name in outputs_of or models if name in models}
     if not any(differences[1:]):
         beside = right.subplots()
-        _draw_output_accuracy(beside, models)
+        _draw_output_accuracy(beside, shown)
         legend_above(beside)
         return finish(figure, [[above, below, beside]])
     compared, outputs = right.subplots(2, 1, height_ratios=(1, 2.3))
     names = [*models]
-    _draw_model_differences(compared, differences, records, names[0], markers=MODEL_MARKERS)
+    _draw_model_differences(compared, differences, records, names[0])
     name_rows(compared, names)
-    _draw_output_accuracy(outputs, models)
+    _draw_output_accuracy(outputs, shown)
+    legend_above(outputs)
     return finish(figure, [[above, below, compared, outputs]])
 
 
@@ -267,31 +274,26 @@ def _draw_width_accuracy(ax, networks):
 
 
 def _draw_stability(ax, selections):
-    """Bars for the first fits, which choose the genes, and markers for the others."""
+    """Bars for the first halves, which choose the genes, and markers for the others."""
     frequencies = {name: _gene_frequency(record) for name, record in selections.items()}
     first = next(iter(frequencies.values()))
     n_ever = (first > 0).sum()
     genes = first.index[:n_ever][:STABILITY_GENES]
     places = np.arange(len(genes))
     for i, (name, frequency) in enumerate(frequencies.items()):
-        n_always = (frequency == 1).sum()
-        n_ever = (frequency > 0).sum()
-        label = f"{name}: {n_always} genes in all fits, {n_ever} in any"
+        n_often = (frequency >= OFTEN_KEPT).sum()
+        n_halves = len(selections[name].folds)
+        label = f"{name}, {n_halves} halves: {n_often} genes on {OFTEN_KEPT:.0%} or more"
+        color = model_color(selections[name])
         if i == 0:
-            ax.bar(places, frequency[genes], width=0.72, color="0.75", label=label)
+            ax.bar(places, frequency[genes], width=0.72, color=color, alpha=0.5, label=label)
         else:
-            ax.plot(
-                places + 0.4 * i - 0.6,
-                frequency.reindex(genes),
-                marker=MODEL_MARKERS[i],
-                ls="",
-                color=model_color(selections[name]),
-                mec="white",
-                label=label,
-            )
-    name_columns(ax, genes, fontsize=5.5)
-    ax.set(xlim=(-0.8, len(genes) - 0.2), ylim=(0, 1.04), ylabel="fits that keep the gene")
-    ax.set_xlabel(f"the {len(genes)} genes with the longest bars")
+            kept = frequency.reindex(genes)
+            ax.plot(places, kept, MODEL_MARKERS[i], color=color, mec="white", label=label)
+    halves = next(iter(selections.values()))
+    name_columns(ax, genes, bold=trusted_genes(halves), fontsize=5.5)
+    ax.set(xlim=(-0.8, len(genes) - 0.2), ylim=(0, 1.04), ylabel="halves with the gene")
+    ax.set_xlabel(f"the {len(genes)} genes with the longest bars (bold: trusted)")
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     legend_above(ax)
 

@@ -7,18 +7,26 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from sbnn import plotting
-from sbnn.data.simulate import simulate_patchseq
 from sbnn.plotting.colors import color_untyped
 from sbnn.plotting.latent import order_of_genes
 from sbnn.results import Record, results_folder
 from sbnn.study import report
+from sbnn.study.headlines import write_headline
+from sbnn.study.records import (
+    COMPARED_WIDTHS,
+    as_published,
+    compared_models,
+    find_cross_validation,
+    measurement_names,
+    repeated_fits,
+    true_genes,
+)
 
 NAMED_MARKERS = 10
-COMPARED_WIDTHS = (2, 64)  # of the bottleneck
+OUTPUTS_OF = ("sBNN distilled, d = 2", "sBNN published, d = 2", "ridge")
 
 
 class StudyFigure(NamedTuple):
@@ -26,15 +34,6 @@ class StudyFigure(NamedTuple):
 
     needs: tuple[str, ...]
     draw: Callable[[Mapping[str, Record]], Figure | None]
-
-
-def measurement_names(dataset: str) -> tuple[str, str]:
-    """Names of the two measurements of a data set."""
-    if dataset.startswith(("scala", "gouwens")):
-        return "transcriptome", "electrophysiology"
-    if dataset.startswith(("citefuse", "citeseq", "pbmc", "tcga")):
-        return "transcriptome", "proteins"
-    return "transcriptome", "outputs"
 
 
 def draw_study_figures(
@@ -80,77 +79,19 @@ def draw_study_figure(
         return None
     figure = study_figure.draw(records)
     if figure is not None:
+        write_headline(figure, name, records)
         plotting.save_figure(figure, Path(folder, name))
     return figure
 
 
-def as_published(records: Mapping[str, Record], name: str) -> Record:
-    """Cross-validation scaled over all cells, as published, if there is one."""
-    scaled_per_fold = records[f"cv_{name}"]
-    return records.get(f"cv_{name}_scaled_over_all_cells", scaled_per_fold)
-
-
-def find_cross_validation(
-    records: Mapping[str, Record], fit: str
-) -> tuple[Record, dict[str, object]] | None:
-    """Cross-validation and parameters of the model of a fit, or None."""
-    _, model, _ = fit.split("_")
-    record = records.get(f"cv_{model}")
-    if record is None:
-        return None
-    fit_params = records[fit].params[0]
-    point = {name: fit_params[name] for name in record.params[0]}
-    return (record, point) if record.points(**point) else None
-
-
-def compared_models(
-    records: Mapping[str, Record], widths: tuple[int, ...] = (2,)
-) -> dict[str, tuple[Record, dict]]:
-    """Record and parameters of the main models, by title; the published network of some widths."""
-    models: dict[str, tuple[str, dict]] = {
-        "sBNN distilled, d = 2": ("cv_distilled", {"n_components": 2})
-    }
-    for width in widths:
-        params = {"n_components": width, **report.STANDARD}
-        models[f"sBNN published, d = {width}"] = "cv_published", params
-    if "cv_srrr" in records:
-        ranks = {params["rank"] for params in records["cv_srrr"].params}
-        for rank in sorted(ranks):
-            models[f"sRRR, rank {rank}"] = "cv_srrr", {"rank": rank}
-    models["ridge"] = "cv_ridge", {}
-    models["sBNN distilled + ridge"] = "cv_stacked", {}
-    compared = {}
-    for title, (name, params) in models.items():
-        if name in records:
-            compared[title] = records[name], params
-    return compared
-
-
-def repeated_fits(records: Mapping[str, Record]) -> dict[str, Record]:
-    """Fits with other seeds and on halves of the cells, by title."""
-    names = {
-        "sBNN published, d = 2, other seeds": "repeats_published",
-        "sBNN published, d = 64, other seeds": "repeats_published_64d",
-        "sBNN distilled, d = 2, halves of the cells": "halves_distilled",
-    }
-    return {title: records[name] for title, name in names.items() if name in records}
-
-
-def true_genes(fit: Record) -> np.ndarray | None:
-    """Genes that drive the outputs of simulated data; None for other data."""
-    if fit.dataset != "simulated":
-        return None
-    truth = simulate_patchseq().uns["sbnn"]["truth"]
-    return truth["genes"]
-
-
-def draw_maps_of_fits(records: Mapping[str, Record], *names: str) -> Figure:
+def draw_maps_of_fits(records: Mapping[str, Record], *names: str, by_type: bool = False) -> Figure:
     """Draw the maps of one or two fits, with the test R2 of their models."""
     fits = [records[name] for name in names]
     return plotting.latent_subplots(
         top=fits[0],
         bottom=fits[1] if len(fits) > 1 else None,
         scores=[find_cross_validation(records, name) for name in names],
+        by_type=by_type,
     )
 
 
@@ -180,8 +121,8 @@ def draw_r2_by_genes(records: Mapping[str, Record]) -> Figure:
 
 
 def draw_published_maps(records: Mapping[str, Record]) -> Figure:
-    """Maps of the published network with two and with 64 units."""
-    return draw_maps_of_fits(records, "fit_published_2d", "fit_published_64d")
+    """Maps of the published network with two and with 64 units, in the published colours."""
+    return draw_maps_of_fits(records, "fit_published_2d", "fit_published_64d", by_type=True)
 
 
 def draw_distilled_maps(records: Mapping[str, Record]) -> Figure:
@@ -197,13 +138,11 @@ def draw_srrr_maps(records: Mapping[str, Record]) -> Figure:
 
 
 def draw_family_zoom(records: Mapping[str, Record]) -> Figure | None:
-    """The map of the published network, and a family of several types alone, if there is one."""
-    labels = records["fit_published_2d"].labels.query("family not in ('', 'unknown')")
-    n_types = labels.groupby("family")["type"].nunique()
-    if not (n_types > 1).any():
+    """Vip cells of M1 on the map of the published network, as in the paper."""
+    fit = records["fit_published_2d"]
+    if fit.dataset != "scala":
         return None
-    score = find_cross_validation(records, "fit_published_2d")
-    return plotting.family_zoom(records["fit_published_2d"], scores=[score])
+    return plotting.family_zoom(fit, score=find_cross_validation(records, "fit_published_2d"))
 
 
 def draw_width_and_stability(records: Mapping[str, Record]) -> Figure:
@@ -216,6 +155,7 @@ def draw_width_and_stability(records: Mapping[str, Record]) -> Figure:
         networks,
         selections=repeated_fits(records),
         models=compared_models(records, COMPARED_WIDTHS),
+        outputs_of=OUTPUTS_OF,
     )
 
 
@@ -251,11 +191,6 @@ def draw_overview(records: Mapping[str, Record]) -> Figure:
         folds=records.get("cv_distilled"),
         true_genes=true_genes(fit),
     )
-
-
-def draw_bibiplot(records: Mapping[str, Record]) -> Figure:
-    """Correlations of genes and outputs with the units of the distilled network."""
-    return plotting.bibiplot(records["fit_distilled_2d"])
 
 
 def draw_model_accuracy(records: Mapping[str, Record]) -> Figure:
@@ -296,24 +231,26 @@ FIGURES = {
         needs=("cv_published", "cv_srrr"), draw=draw_training_curves
     ),
     "figure2_r2_vs_genes": StudyFigure(
-        needs=("cv_published", "cv_srrr", "cv_ridge"), draw=draw_r2_by_genes
+        needs=("cv_published", "cv_srrr", "cv_ridge"),
+        draw=draw_r2_by_genes,
     ),
     "figure3_latent_published": StudyFigure(
-        needs=("fit_published_2d", "fit_published_64d"), draw=draw_published_maps
+        needs=("fit_published_2d", "fit_published_64d"),
+        draw=draw_published_maps,
     ),
     "figure3_latent_distilled": StudyFigure(needs=("fit_distilled_2d",), draw=draw_distilled_maps),
     "figure3_latent_srrr": StudyFigure(needs=("fit_srrr_rank2",), draw=draw_srrr_maps),
     "figure4_family_zoom": StudyFigure(needs=("fit_published_2d",), draw=draw_family_zoom),
     "figure6_width_and_stability": StudyFigure(
-        needs=("cv_distilled", "cv_published", "cv_srrr", "cv_ridge", "repeats_published"),
+        needs=("cv_distilled", "cv_published", "cv_srrr", "cv_ridge", "halves_distilled"),
         draw=draw_width_and_stability,
     ),
     "figure7_tsne": StudyFigure(needs=("tsne",), draw=draw_tsne),
     "gene_selection": StudyFigure(
-        needs=("gene_selection", "fit_distilled_2d"), draw=draw_gene_selection
+        needs=("gene_selection", "fit_distilled_2d"),
+        draw=draw_gene_selection,
     ),
     "overview": StudyFigure(needs=("fit_distilled_2d",), draw=draw_overview),
-    "bibiplot": StudyFigure(needs=("fit_distilled_2d",), draw=draw_bibiplot),
     "accuracy": StudyFigure(needs=("cv_distilled",), draw=draw_model_accuracy),
     "stability_selection": StudyFigure(needs=("halves_distilled",), draw=draw_stability_selection),
     "effects": StudyFigure(needs=("fit_distilled_2d",), draw=draw_effects),

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sbnn.plotting.common import log_ticks, new_subplots, with_style
+from sbnn.plotting.common import finish, log_ticks, new_subplots, with_style
 from sbnn.study.published import STRATEGIES
 
 FROZEN_FIRST = "pretrained, then frozen"
@@ -47,7 +47,7 @@ def published_training(
         ax.set(title=name, xlabel="epoch of the regression", ylabel="test R²", ylim=(0.05, None))
     handles = subplots.flat[0].get_legend_handles_labels()
     figure.legend(*handles, title="group lasso", loc="outside right upper")
-    return figure
+    return finish(figure)
 
 
 @with_style
@@ -86,7 +86,7 @@ def published_bottleneck_comparison(
         ax.set_ylabel(label)
     subplots[1, 0].legend()
     figure.legend(*subplots[2, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
+    return finish(figure)
 
 
 def _mean_path(table):

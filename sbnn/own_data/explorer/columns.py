@@ -17,7 +17,7 @@ from sbnn.errors import check_among
 from sbnn.evaluation.folds import held_out_means
 from sbnn.evaluation.stability import kept_genes_table
 from sbnn.evaluation.verdict import verdict
-from sbnn.plotting.colors import Groups, group_table
+from sbnn.plotting.colors import Groups, count_groups, group_table
 from sbnn.plotting.reading import model_title
 from sbnn.results import Record
 
@@ -74,7 +74,7 @@ def page_data(
             raise ValueError(
                 "data: expected the cells of the fit in the same order, adata[fit.cell_names]"
             )
-    groups = _page_groups(Groups(fit), None if cells is None else cells.labels)
+    groups = _page_groups(Groups(fit), fit.colors, None if cells is None else cells.labels)
     if color is not None:
         check_among("color", color, groups)
     page["groups"] = groups
@@ -147,12 +147,12 @@ def _page_map(title, xy, axes, equal=True):
     return {"title": title, "x": _pack(x), "y": _pack(y), "axes": axes, "equal": equal}
 
 
-def _page_groups(groups, labels):
+def _page_groups(groups, colors, labels):
     """Types, and families if they differ, most frequent first; then other labels of few values.
 
     If no type is known, another label comes first.
     """
-    types = groups.count("type")
+    types = count_groups(pd.Series(groups.types), colors)
     kinds = {"type": _encode_groups("Type", groups.types, types)}
     if (groups.families != groups.types).any():
         kinds["family"] = _encode_groups("Family", groups.families, groups.table)
