@@ -186,17 +186,18 @@ def _name_classes(ranges):
 
 
 def color_untyped(record: Record, like: Record | None = None) -> Record:
-    """Record in the colours of the best predicted output of a fit, if the type of no cell is known.
+    """Record in the colours of one output of a fit, if the type of no cell is known.
 
-    The fit is `like`, or the record itself.
+    The fit is `like`, or the record itself; the output is the one that correlates most with the
+    others, so that all fits to the same cells have the same colours.
     """
     labels = record.labels[["family", "type"]]
     if known_labels(labels.to_numpy().ravel()).notna().any():
         return record
     fit = like or record
-    best = np.nanargmax(fit.train_feature_r2)
-    name = f"{short_name(fit.feature_names[best])}, z-score"
-    values = pd.Series(fit.outputs[:, best], fit.cell_names, name=name)
+    output = pd.DataFrame(fit.outputs).corr().pow(2).sum().argmax()
+    name = f"{short_name(fit.feature_names[output])}, z-score"
+    values = pd.Series(fit.outputs[:, output], fit.cell_names, name=name)
     if values.nunique() < VALUE_CLASSES:
         return record
     return _color_by_class(record, match_rows(values, record.cell_names, "labels"))
@@ -252,7 +253,7 @@ class Groups:
         of_families = family_colors(labels, record.colors)
         colors = labels["family"].map(of_families)
         self.table = count_groups(labels["family"], of_families)
-        if by_type:
+        if by_type and len(labels.drop_duplicates(["family", "type"])) > len(self.table):
             colors = labels["type"].map(dict(record.colors) | {UNKNOWN: GREY}).fillna(GREY)
             by_family = colors.groupby(labels["family"])
             self.shades = by_family.agg(lambda own: [*own.value_counts().index]).to_dict()

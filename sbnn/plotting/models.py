@@ -104,7 +104,7 @@ def accuracy_comparison(
     name_rows(ax, names)
     _limit_r2(ax)
     draw_grid(ax)
-    ax.xaxis.set_major_locator(MaxNLocator(6))
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     settings = f"{folds_text(*records)}{scaling_text(*records)}"
     ax.set_xlabel(f"test R² (dots: folds)\n{settings}")
     for beside, (reference, differences) in zip(subplots[1:], compared.items(), strict=True):

@@ -39,11 +39,9 @@ def of_training(records: Mapping[str, Record]) -> str:
         network.parameter(point, "group_lasso"): network.test_r2[:, point].mean()
         for point in network.points(n_components=2, pretraining=True)
     }
-    worst, *_, best = sorted(r2, key=lambda lasso: r2[lasso])
-    return (
-        f"with two units, a group lasso of {best:g} predicts best (test R² {r2[best]:.3f}), "
-        f"{worst:g} worst ({r2[worst]:.3f})"
-    )
+    best, *_, worst = sorted(r2, key=lambda lasso: -r2[lasso]) * 2
+    text = f"with two units, a group lasso of {best:g} has a test R² of {r2[best]:.3f}"
+    return text if len(r2) == 1 else f"{text}, {worst:g} of {r2[worst]:.3f}"
 
 
 def of_genes(records: Mapping[str, Record]) -> str:
@@ -69,7 +67,7 @@ def of_maps(*models: str) -> Callable[[Mapping[str, Record]], str]:
         if "distilled" in models and not _is_readable(trust):
             return f"do not interpret single cells: {_agreement_text(trust)}"
         texts = []
-        for name in (name for name in records if name.startswith("fit_")):
+        for name in sorted((name for name in records if name.startswith("fit_")), key=len):
             found = find_cross_validation(records, name)
             if name.split("_")[1] in models and found is not None:
                 record, params = found
@@ -103,12 +101,12 @@ def of_zoom(records: Mapping[str, Record]) -> str:
 
 
 def of_stability(records: Mapping[str, Record]) -> str:
-    """How many genes either network keeps on nearly all halves of the cells."""
+    """How many genes each network keeps on nearly all halves of the cells."""
     texts = []
     for title, record in repeated_fits(records).items():
         n_kept = (gene_counts(record)["frequency"] >= OFTEN_KEPT).sum()
-        texts.append(f"{n_kept} by the {title.split()[1].rstrip(',')} network")
-    return f"genes kept on {OFTEN_KEPT:.0%} of the halves of the cells: {', '.join(texts)}"
+        texts.append(f"{title} keeps {n_kept}")
+    return f"on {OFTEN_KEPT:.0%} of the halves, {' genes, '.join(texts)}"
 
 
 def of_tsne(records: Mapping[str, Record]) -> str:
@@ -123,7 +121,7 @@ def of_tsne(records: Mapping[str, Record]) -> str:
     if len(np.unique(families)) < 2:
         return f"each cell by its {genes}, and by its {outputs}"
     return (
-        f"the nearest cell is of the same family for {shares[0]:.0%} of the cells by {genes}, "
+        f"{shares[0]:.0%} of nearest cells share the family by {genes}, "
         f"{shares[1]:.0%} by {outputs}"
     )
 
@@ -145,7 +143,7 @@ def of_overview(records: Mapping[str, Record]) -> str:
         text += f", test R² {folds.test_r2[:, folds.find(n_components=2)].mean():.2f}"
     trust = records.get("map_trust")
     if not _is_readable(trust):
-        text += f"; {_agreement_text(trust)}"
+        text += ", but other seeds give other maps"
     return text
 
 

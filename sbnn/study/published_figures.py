@@ -6,7 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sbnn.plotting.colors import BOTTLENECK_COLORS, MODEL_COLORS, color_gradient
 from sbnn.plotting.common import finish, log_ticks, new_subplots, with_style
+from sbnn.plotting.reading import dataset_title
 from sbnn.study.published import STRATEGIES
 
 FROZEN_FIRST = "pretrained, then frozen"
@@ -38,13 +40,19 @@ def published_training(
     for ax, (name, table) in zip(subplots.flat, curves.items(), strict=True):
         is_shown = (table["n_components"] == 2) & (table["strategy"] == FROZEN_FIRST)
         means = table[is_shown].pivot_table("test_r2", "epoch", "group_lasso")
-        for lasso, r2 in means.items():
-            ax.plot(r2, lw=1, label=f"{lasso:g}")
+        shades = color_gradient(MODEL_COLORS["published"], means.shape[1])
+        for color, (lasso, r2) in zip(shades, means.items(), strict=True):
+            ax.plot(r2, lw=1, color=color, label=f"{lasso:g}")
         path = _mean_path(paths[name])
         of_few_genes = path[path["n_genes"] <= MOST_GENES]
         for rank, r2 in of_few_genes.groupby("rank")["test_r2"].max().items():
             ax.axhline(r2, color="0.5", lw=0.9, ls=LINEAR_LINES.get(rank, "-"))
-        ax.set(title=name, xlabel="epoch of the regression", ylabel="test R²", ylim=(0.05, None))
+        ax.set(
+            title=dataset_title(name),
+            xlabel="epoch of the regression",
+            ylabel="test R²",
+            ylim=(0.05, None),
+        )
     handles = subplots.flat[0].get_legend_handles_labels()
     figure.legend(*handles, title="group lasso", loc="outside right upper")
     return finish(figure)
@@ -76,7 +84,7 @@ def published_bottleneck_comparison(
     for (by_genes, pretraining, regression), name in zip(subplots.T, curves, strict=True):
         network = curves[name][curves[name]["group_lasso"] == group_lasso]
         _draw_by_genes(by_genes, network, paths[name])
-        by_genes.set_title(name)
+        by_genes.set_title(dataset_title(name))
         entropy = cross_entropy[name]
         _draw_cross_entropy(pretraining, entropy[entropy["group_lasso"] == group_lasso])
         _draw_strategies(regression, network)
@@ -114,7 +122,8 @@ def _draw_by_genes(ax: Axes, network: pd.DataFrame, path: pd.DataFrame) -> None:
 def _draw_cross_entropy(ax: Axes, entropy: pd.DataFrame) -> None:
     """Draw the cross-entropy of training cells (dashed) and held-out cells."""
     means = entropy.groupby(["n_components", "epoch"])[["training", "held_out"]].mean()
-    for color, (width, of_width) in zip(("C3", "C4"), means.groupby("n_components"), strict=False):
+    by_width = means.groupby("n_components")
+    for color, (width, of_width) in zip(BOTTLENECK_COLORS, by_width, strict=False):
         ax.plot(of_width["training"].to_numpy(), color=color, lw=1, ls="--")
         ax.plot(of_width["held_out"].to_numpy(), color=color, lw=1, label=f"d = {width}")
     ax.set_xlabel("epoch of the pretraining")
