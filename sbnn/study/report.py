@@ -143,7 +143,7 @@ def format_numbers(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     """
     texts = table.copy()
     for name in table.select_dtypes("floating").columns:
-        shown = table[name].map(f"{{:.{digits}f}}".format, na_action="ignore")
+        shown = table[name].map(f"{{:z.{digits}f}}".format, na_action="ignore")
         texts[name] = shown.astype(object).fillna("–")
     return texts
 
