@@ -34,6 +34,7 @@ from sbnn.evaluation.scores import scores_table
 from sbnn.evaluation.verdict import PairedDifference, corrected_difference, paired_difference
 from sbnn.mechanism_shift import report as screens
 from sbnn.metrics import folds_counted, test_fraction
+from sbnn.plotting.reading import dataset_title
 from sbnn.results import load_folder, records_by_name
 from sbnn.study import report
 from sbnn.study.published import FOLDERS, published_curves, published_differences
@@ -48,12 +49,6 @@ PARTS = {"Claims of the abstracts": "abstract", "Numbers of figures": "figure"}
 STRATEGIES_FILE = HERE / "strategies_published.csv"
 #: Data sets of the table of strategies, ours and published.
 OURS = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein", "simulated")
-DATA_TITLES = {
-    "scala": "M1",
-    "scala_ion_channels": "ion channels",
-    "gouwens": "V1",
-    "stoeckius": "cord blood",
-}
 
 
 def claims_tables():
@@ -410,10 +405,10 @@ def strategies_table():
     rows = {}
     for name in OURS:
         records = report.read_study_records(SAVED / name)
-        rows["ours", name, 2] = report.strategy_differences(records)
+        rows["ours", dataset_title(name), 2] = report.strategy_differences(records)
     published = pd.read_csv(STRATEGIES_FILE)
     for row in published.itertuples():
-        place = ("published", DATA_TITLES[row.dataset], row.n_components)
+        place = ("published", dataset_title(row.dataset), row.n_components)
         difference = PairedDifference(row.mean, row.low, row.high)
         rows.setdefault(place, {})[row.difference] = difference
     table = pd.DataFrame(rows).T.map(str, na_action="ignore")

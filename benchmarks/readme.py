@@ -16,13 +16,15 @@ import network_forest
 import pandas as pd
 
 from sbnn import selection_table
+from sbnn.data.datasets import DATASETS
 from sbnn.dynamics import report as dynamics
 from sbnn.ephys_types import report as types
 from sbnn.evaluation.verdict import paired_difference, verdict
 from sbnn.mechanism_shift import report as screens
-from sbnn.plotting import save_figure
+from sbnn.plotting import headline, save_figure
 from sbnn.plotting.colors import model_color
 from sbnn.plotting.common import draw_differences, finish, name_rows, new_subplots, with_style
+from sbnn.plotting.reading import dataset_title
 from sbnn.study import report
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,24 +36,18 @@ ROWS = {
     "cv_ridge": "| ridge regression | 1000 | no",
     "cv_stacked": "| **sbnn** and ridge, stacked | 1000 | that of sbnn",
 }
-#: Panels of the picture: a model, and the one that it is compared with.
-COMPARISONS = (
-    ("distilled, d=2", "ridge, all genes"),
-    ("distilled + ridge, all genes", "ridge, all genes"),
-    ("distilled + ridge, all genes", "distilled, d=2"),
-)
-FIGURE = ROOT / "docs" / "images" / "stacked"
-NAMES = {
-    "scala": "M1",
-    "scala_ion_channels": "ion channels",
-    "pbmc_10k_protein": "PBMC",
-    "citeseq_cd8": "CD8",
-    "citefuse": "citefuse",
-    "tcga_breast": "tumours",
-    "simulated": "simulated cells",
+#: Models of the picture: what they are called there, and their titles in the tables.
+SHOWN = {
+    "network": "distilled, d=2",
+    "ridge": "ridge, all genes",
+    "both stacked": "distilled + ridge, all genes",
 }
+#: Panels of the picture: a model, and the one that it is compared with.
+COMPARISONS = (("network", "ridge"), ("both stacked", "ridge"), ("both stacked", "network"))
+FIGURE = ROOT / "docs" / "images" / "stacked"
+MADE_UP = "simulated"
 COUNTS = ("none", "one", "two", "three", "four", "five", "six", "seven")
-ROW_HEIGHT = 0.25  # inches
+ROW_HEIGHT, PANEL_HEIGHT = 0.25, 1.6  # inches
 
 
 def passages():
@@ -158,7 +154,7 @@ def of_few_genes():
         if forest.low <= 0 <= forest.high:
             like_a_forest.append(name)
     n_all = COUNTS[len(studies)]
-    names = ", ".join(NAMES[name] for name in sorted(like_a_forest, key=[*NAMES].index))
+    names = ", ".join(map(dataset_title, like_a_forest))
     return [
         f"On {COUNTS[n_better]} other data sets, it is better than ridge",
         f"not distinguishable from ridge on {COUNTS[len(studies) - n_better]} of the {n_all}",
@@ -167,9 +163,11 @@ def of_few_genes():
 
 
 def stacked_studies():
-    """Records of each data set with a stacked prediction, by its name."""
+    """Records of each data set with a stacked prediction, by its name, as in the list of data."""
     studies = {}
-    for folder in report.study_folders(SAVED):
+    for folder in sorted(
+        report.study_folders(SAVED), key=lambda folder: DATASETS.index.get_loc(folder.name)
+    ):
         records = report.read_study_records(folder)
         if "cv_stacked" in records:
             studies[folder.name] = records
@@ -180,20 +178,44 @@ def stacked_studies():
 def draw_comparison():
     """Differences of test R2 between network, ridge and both stacked, on each data set."""
     studies = stacked_studies()
-    height = 0.9 + ROW_HEIGHT * len(studies)
-    headline = "Difference in test R², paired over ten folds"
-    figure, axes = new_subplots(height, headline, n_columns=len(COMPARISONS), sharey=True)
-    for ax, (model, reference) in zip(axes, COMPARISONS, strict=True):
-        differences = []
-        for records in studies.values():
-            models = report.main_models(records)
-            pair, points = zip(models[model], models[reference], strict=True)
-            differences.append(paired_difference(*pair, "test_r2", points))
-        colors = [model_color(pair[0])] * len(differences)
-        draw_differences(ax, differences, colors=colors, reference=reference.partition(",")[0])
-        ax.set_title(model.partition(",")[0])
-    name_rows(axes[0], [*studies])
-    return finish(figure, [axes])
+    made_up = {MADE_UP: studies.pop(MADE_UP)}  # whose differences are several times larger
+    figure, subplots = new_subplots(
+        PANEL_HEIGHT + ROW_HEIGHT * len(studies),
+        n_rows=2,
+        n_columns=len(COMPARISONS),
+        height_ratios=(len(studies), len(made_up)),
+        sharex="row",
+        sharey="row",
+    )
+    n_better = []
+    for row, shown in zip(subplots, (studies, made_up), strict=True):
+        for ax, (model, reference) in zip(row, COMPARISONS, strict=True):
+            pairs = [_pair(records, model, reference) for records in shown.values()]
+            differences = [paired_difference(*pair, "test_r2", points) for pair, points in pairs]
+            colors = [model_color(pair[0]) for pair, _ in pairs]
+            draw_differences(ax, differences, colors=colors, reference=reference)
+            n_better.append(sum(difference.low > 0 for difference in differences))
+        name_rows(row[0], [_with_cells(name, records) for name, records in shown.items()])
+    for ax, (model, _) in zip(subplots[0], COMPARISONS, strict=True):
+        ax.set(title=f"test R² of {model}", xlabel="")
+    _, than_ridge, than_network, *_ = n_better
+    finding = (
+        f"Network and ridge stacked: better than ridge on {than_ridge} of {len(studies)} measured "
+        f"sets, than the network on {than_network}"
+    )
+    return headline(finish(figure, [subplots[0]]), finding)
+
+
+def _pair(records, model, reference):
+    """Cross-validations of two models, and the grid points that are compared."""
+    models = report.main_models(records)
+    return tuple(zip(models[SHOWN[model]], models[SHOWN[reference]], strict=True))
+
+
+def _with_cells(name, records):
+    """Title of a data set with its number of cells."""
+    train, test = records["cv_ridge"].folds[0]
+    return f"{dataset_title(name)} (n = {len(train) + len(test)})"
 
 
 def of_networks():

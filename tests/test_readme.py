@@ -17,6 +17,7 @@ from pages import to_markdown
 from sbnn import metrics, results
 from sbnn.dynamics import report as dynamics
 from sbnn.evaluation.verdict import corrected_difference, paired_difference
+from sbnn.plotting.reading import dataset_title
 from sbnn.study import report
 from sbnn.study.command import system_report
 
@@ -86,12 +87,18 @@ def test_the_picture_of_the_stacked_prediction_shows_the_table_of_the_results():
     table = system_report("sbnn").overview(SAVED_MODELS)[
         "Difference of test R2, with its 95 % interval"
     ]
-    rows = [label.get_text() for label in subplots[0].get_yticklabels()]
-    assert rows == [*table.index]
-    for ax, column in zip(subplots[1:], reversed(table.columns), strict=True):
-        drawn = [bar.lines[0].get_xdata()[0] for bar in ax.containers]
-        printed = [float(text.split()[0]) for text in table[column]]
-        assert drawn == pytest.approx(printed, abs=6e-4)
+    titles = {dataset_title(name): name for name in table.index}
+    measured, made_up = (
+        [titles[label.get_text().partition(" (")[0]] for label in subplots[at].get_yticklabels()]
+        for at in (0, 3)
+    )
+    assert sorted(measured + made_up) == [*table.index]
+    assert made_up == ["simulated"]
+    for at, names in ((0, measured), (3, made_up)):
+        for ax, column in zip(subplots[at + 1 : at + 3], reversed(table.columns), strict=True):
+            drawn = [bar.lines[0].get_xdata()[0] for bar in ax.containers]
+            printed = [float(text.split()[0]) for text in table.loc[names, column]]
+            assert drawn == pytest.approx(printed, abs=6e-4)
 
 
 def test_claims_on_the_page_are_those_of_the_records():

@@ -143,7 +143,7 @@ def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
         write_summary(folder, {"settings": {"fast": fast}})
     if fast:
         print(f"quick run with small networks and two folds, in {folder}: not for conclusions")
-    from sbnn.own_data.page import write_page
+    from sbnn.own_data.page import judge, recommend, write_page
 
     # the page prints the path as it was given, if it ends in the name of the folder
     given = Path(out) if Path(out).name == folder.name else folder
@@ -152,7 +152,8 @@ def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
     write_page(folder, OWN_DATA)
     names = sorted(path.name for path in folder.iterdir() if path.suffix in SHOWN_FILES)
     print(f"{folder}: {', '.join(names)}")
-    print(read_summary(folder)["verdict"]["sentence"])
+    summary = read_summary(folder)
+    print(*filter(None, (judge(summary)[1], recommend(summary))), sep="\n")
 
 
 def find_earlier(folder: Path) -> dict[str, Any]:

@@ -12,24 +12,30 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
+from itertools import groupby
 from pathlib import Path
 from string import Template
 from typing import Any
 
+import pandas as pd
+
 from sbnn.data.checks import abbreviate
 from sbnn.errors import require
-from sbnn.evaluation.verdict import PairedDifference
 from sbnn.files import write_atomically
 from sbnn.own_data.explorer.explore import HTML
+from sbnn.plotting.reading import number_and_noun
 from sbnn.results import Record
 
-#: Tags of cells that are for the notebook alone, and of the first cell that a bad verdict folds.
-ONLY_IN_NOTEBOOK, AFTER_VERDICT = "only-in-notebook", "after-verdict"
+#: Tags of cells that are for the notebook alone, and of the headings of sections that the page
+#: shows first or last, or does not fold if the verdict is bad.
+ONLY_IN_NOTEBOOK = "only-in-notebook"
+FIRST, LAST, NOT_FOLDED = "first-on-page", "last-on-page", "not-folded"
 STOP = "Stop here: new cells are not predicted better than by the mean."
 ALONE = "Do not read the map: the network does not predict new cells better than the mean does."
 TOGETHER = "by network and ridge together, from all genes"
 FOLDED = "Show the genes and the map all the same; they can also be drawn from noise"
 N_NAMED = 3  # of the outputs that are predicted
+N_NAMED_GENES = 40
 LINKED_FILES = {
     "explorer.html": "explore the map",
     "outputs.csv": "scores of each output",
@@ -63,31 +69,32 @@ def write_page(folder: str | os.PathLike[str], notebook: str) -> Path:
     path = Path(folder)
     summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
     cells = nbformat.read(path / notebook, as_version=4).cells
-    shown = [cell for cell in cells if _is_shown(cell)]
-    parts = [*_render_cells(shown)]
-    first_after = len(shown)
-    for at, cell in enumerate(shown):
-        if AFTER_VERDICT in cell.metadata.get("tags", ()):
-            first_after = at
-    kind, headline = judge(summary["verdict"], summary.get("stacked"))
-    before = "\n".join(parts[:first_after])
-    after = "\n".join(parts[first_after:])
-    if kind == "stop":
-        after = f"<details><summary>{FOLDED}</summary>\n{after}\n</details>"
+    settings = summary["settings"]
+    kind, headline = judge(summary)
+    trusted = name_trusted(summary["kept_genes"], summary["trusted_genes"])
     page = Template(_template_part("page.html")).substitute(
-        title=escape(_title(path.resolve().name, summary["settings"])),
+        title=escape(page_title(path.resolve().name, settings["expression"], settings["outputs"])),
         style=_template_part("page.css"),
         sizes=escape(_sizes_text(summary)),
         kind=kind,
         headline=escape(headline),
-        sentence=_sentence_html(summary["verdict"]["sentence"]),
-        stacked=_stacked_html(summary),
+        choice=escape(recommend(summary)),
+        genes="" if kind == "stop" else escape(trusted),
         links=_links(path),
-        before=before,
-        after=after,
+        sections=_sections_html(_split_sections(cells), kind),
     )
     write_atomically(page.encode(), path / "report.html", beginning=HTML)
     return path / "report.html"
+
+
+def _split_sections(cells):
+    """Cells that are shown, in sections that begin with a heading."""
+    sections: list[list[Any]] = []
+    for cell in filter(_is_shown, cells):
+        if cell.source.startswith("## ") or not sections:
+            sections.append([])
+        sections[-1].append(cell)
+    return sections
 
 
 def _is_shown(cell):
@@ -96,38 +103,43 @@ def _is_shown(cell):
     return ONLY_IN_NOTEBOOK not in cell.metadata.get("tags", ()) and (is_text or cell.outputs)
 
 
+def _sections_html(sections, kind):
+    """HTML of sections; after a bad verdict, those that can show noise are folded."""
+
+    def has_tag(section, tag):
+        return tag in section[0].metadata.get("tags", ())
+
+    def is_folded(section):
+        return kind == "stop" and not has_tag(section, NOT_FOLDED)
+
+    def place(section):
+        return has_tag(section, LAST), is_folded(section), not has_tag(section, FIRST)
+
+    parts = []
+    for folded, together in groupby(sorted(sections, key=place), key=is_folded):
+        html = "\n".join(part for section in together for part in _render_cells(section))
+        if folded:
+            html = f"<details><summary>{FOLDED}</summary>\n{html}\n</details>"
+        parts.append(html)
+    return "\n".join(parts)
+
+
 def _template_part(name):
     return (files("sbnn.own_data") / name).read_text(encoding="utf-8")
 
 
-def _sentence_html(sentence):
-    """HTML of a verdict, with R² and long minus signs as in the figures."""
-    return re.sub(r"(?<![\w.])-(?=\d)", "−", escape(sentence)).replace("R2", "R²")
-
-
-def _stacked_html(summary):
-    """HTML of what network and ridge together predict, if they were tested."""
-    if "stacked" not in summary:
-        return ""
-    stacked = summary["stacked"]
-    sentence = f"If only the prediction matters: {stacked['sentence']} It takes all genes."
-    if "minus_network" in stacked:
-        gain = PairedDifference(**stacked["minus_network"])
-        sentence += f" Its difference from the network is {gain}; use it if this is above 0."
-    return f"<p>{_sentence_html(sentence)}</p>"
-
-
-def judge(scores: Mapping[str, Any], stacked: Mapping[str, Any] | None = None) -> tuple[str, str]:
+def judge(summary: Mapping[str, Any]) -> tuple[str, str]:
     """Kind of a verdict, "better", "stop" or "unknown", and its headline.
 
-    `scores` and `stacked` are ``"verdict"`` and ``"stacked"`` of ``summary.json``.
+    `summary` is the content of ``summary.json``, or `sbnn.own_data.results.summarise_accuracy`.
     """
+    scores = summary["verdict"]
     if "interval" not in scores:
         return "unknown", f"No verdict: {scores['n_folds']} folds give no interval."
     if scores["interval"]["low"] <= 0:
-        if stacked is not None and "interval" in stacked and stacked["interval"]["low"] > 0:
-            return "stop", f"{ALONE} {_what_is_predicted(stacked)}, {TOGETHER}."
-        if scores.get("predicted_outputs"):
+        if _is_predicted_by_both(summary):
+            return "stop", f"{ALONE} {_what_is_predicted(summary['stacked'])}, {TOGETHER}."
+        if scores["predicted_outputs"]:
             return "stop", f"{STOP} By themselves, {_predicted_outputs(scores)}."
         return "stop", STOP
     headline = _what_is_predicted(scores)
@@ -139,18 +151,80 @@ def judge(scores: Mapping[str, Any], stacked: Mapping[str, Any] | None = None) -
         comparison = "better than by ridge on all genes"
     if difference["high"] < 0:
         comparison = "but ridge on all genes predicts better, and the map explains less"
-        if stacked is not None:
-            comparison += ". Use both stacked"
     return "better", f"{headline}, {comparison}."
 
 
+def _is_predicted_by_both(summary):
+    """Whether network and ridge together predict new cells, which the network does not."""
+    return "stacked" in summary and summary["stacked"]["interval"]["low"] > 0
+
+
+def recommend(summary: Mapping[str, Any]) -> str:
+    """Sentence that says by which model to predict new cells.
+
+    It is empty if no model predicts them, or the folds are too few to tell. `summary` is as for
+    `judge`.
+    """
+    kind, _ = judge(summary)
+    if kind == "unknown" or "stacked" not in summary:
+        return ""
+    if kind == "stop":
+        return "Predict by both stacked." if _is_predicted_by_both(summary) else ""
+    gain = summary["stacked"]["minus_network"]
+    choice, genes = "No measurable gain: use the network", ""
+    if gain["low"] > 0:
+        choice, genes = "Better: use both stacked", ", from all genes"
+    if gain["high"] < 0:
+        choice = "Worse: use the network"
+    return f"Stack network and ridge to predict? {choice} (R² {_interval_text(gain, '+')}{genes})."
+
+
+def accuracy_table(summary: Mapping[str, Any]) -> pd.DataFrame:
+    """Test R2 of the network and of both stacked, and differences, with 95 % intervals.
+
+    `summary` is as for `judge`.
+    """
+    rows = {}
+    for key, name in {"verdict": "network", "stacked": "network and ridge stacked"}.items():
+        scores = summary[key]
+        rows[name] = {"test R²": f"{scores['test_r2']:z.3f}"}
+        if "interval" in scores:
+            rows[name] = {"test R²": _interval_text(scores["interval"])}
+            rows[name]["minus ridge"] = _interval_text(scores["minus_ridge"], "+")
+        if "minus_network" in scores:
+            rows[name]["minus network"] = _interval_text(scores["minus_network"], "+")
+    return pd.DataFrame(rows).T.fillna("–")
+
+
+def _interval_text(interval, sign=""):
+    """Mean and ends of an interval, without a zero that has a minus sign."""
+    mean, low, high = (f"{interval[key]:{sign}z.3f}" for key in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]".replace("-", "−")
+
+
+def name_trusted(kept: Sequence[str], trusted: Sequence[str]) -> str:
+    """Sentence that names the trusted genes, or else the kept ones."""
+    both = [gene for gene in kept if gene in trusted]
+    others = [gene for gene in trusted if gene not in kept]
+    text = f"{len(both)} of {len(kept)} genes {'is' if len(both) == 1 else 'are'} trusted"
+    if both:
+        text += f": {abbreviate(both, N_NAMED_GENES)}"
+    if others:
+        text += f"; trusted, but not kept: {abbreviate(others, N_NAMED_GENES)}"
+    if not trusted:
+        text += f"; kept are {abbreviate(kept, N_NAMED_GENES)}"
+    return f"{text}."
+
+
 def _what_is_predicted(scores):
-    """Test R2 of new cells, after the outputs that are predicted if these are not all."""
-    r2 = f"{scores['test_r2']:.2f}"
-    n_outputs = scores.get("n_outputs")  # with three folds or more
-    if n_outputs is None or len(scores["predicted_outputs"]) in (0, n_outputs):
-        return f"New cells are predicted: test R² {r2}"
-    return f"{_predicted_outputs(scores)}; all together are predicted with test R² {r2}"
+    """How many outputs of new cells are predicted, and their test R2."""
+    r2 = f"test R² {scores['test_r2']:.2f}"
+    n_outputs, n_predicted = scores["n_outputs"], len(scores["predicted_outputs"])
+    if n_predicted == 0:
+        return f"New cells are predicted, though no single output is: {r2}"
+    if n_predicted < n_outputs:
+        return f"{_predicted_outputs(scores)}; overall, {r2}"
+    return f"All outputs of new cells ({n_outputs}) are predicted: {r2}"
 
 
 def _predicted_outputs(scores):
@@ -161,18 +235,19 @@ def _predicted_outputs(scores):
     return ", ".join([f"{len(r2)} of {scores['n_outputs']} outputs {verb} predicted", *best])
 
 
-def _title(name, settings):
-    """Name of the folder and those of the tables."""
-    tables = [Path(str(settings[key])).name for key in ("expression", "outputs") if key in settings]
-    return f"{name}: {' and '.join(tables)}" if tables else name
+def page_title(folder: str, expression: str, outputs: str) -> str:
+    """Name of the folder of results and those of the tables."""
+    return f"{folder}: {Path(expression).name} and {Path(outputs).name}"
 
 
 def _sizes_text(summary):
-    data = summary["data"]
+    data, params = summary["data"], summary["model"]["params"]
     groups = summary["settings"].get("groups")
     held_out = "single cells" if groups is None else f"whole groups of {groups!r}"
+    genes = number_and_noun(len(summary["kept_genes"]), "gene")
     return (
         f"{data['n_cells']} cells, {data['n_genes']} genes, {data['n_outputs']} outputs; "
+        f"network with {genes}, {number_and_noun(params['n_components'], 'unit')}; "
         f"{summary['verdict']['n_folds']} folds hold out {held_out}"
     )
 
@@ -272,7 +347,6 @@ predicted = pd.DataFrame(model.predict(expression), table.index, model.output_na
 
 The {len(fit.feature_names)} columns of `predicted` are {outputs}.
 
-If only the prediction matters, give `stacked.safetensors` of this folder in place of the folder.
-The table then also has the predictions of network and ridge, `stacked_...`, for which all genes are
-needed that were fitted.
+For predictions by network and ridge stacked, give `stacked.safetensors` of this folder in place of
+the folder. The table then also has these, `stacked_...`; all genes are needed that were fitted.
 """

@@ -415,20 +415,35 @@ def _summarise_results(
         "settings": dict(settings or {}),
         "model": fit.settings["estimator"] | {"preselect": fit.settings.get("preselect")},
     }
-    if "scores" in records:
-        summary["verdict"] = _summarise_scores(records["scores"], records.get("ridge"))
-    if "stacked" in records:
-        stacked = records["stacked"]
-        summary["stacked"] = _summarise_scores(stacked, records.get("ridge"))
-        if "scores" in records and len(stacked.folds) >= LEAST_FOLDS:
-            gain = paired_difference(stacked, records["scores"], "test_r2")
-            summary["stacked"]["minus_network"] = _plain_interval(gain)
+    roles = ("scores", "ridge", "stacked")
+    summary |= summarise_accuracy(*(records.get(role) for role in roles))
     summary["kept_genes"] = genes.index[genes["kept"]].tolist()
     if "trusted" in genes:
         summary["trusted_genes"] = genes.index[genes["trusted"]].tolist()
     if "trust" in records:
         summary["agreement_of_maps"] = records["trust"].agreement.tolist()
     summary["versions"] = fit.versions
+    return summary
+
+
+def summarise_accuracy(
+    scores: Record | None, ridge: Record | None, stacked: Record | None
+) -> dict[str, Any]:
+    """Entries of ``summary.json`` about the network, and network and ridge stacked.
+
+    Parameters
+    ----------
+    scores, ridge, stacked : Record
+        As for `write_tables`.
+    """
+    summary = {}
+    if scores is not None:
+        summary["verdict"] = _summarise_scores(scores, ridge)
+    if stacked is not None:
+        summary["stacked"] = _summarise_scores(stacked, ridge)
+        if scores is not None and len(stacked.folds) >= LEAST_FOLDS:
+            gain = paired_difference(stacked, scores, "test_r2")
+            summary["stacked"]["minus_network"] = _plain_interval(gain)
     return summary
 
 

@@ -51,7 +51,7 @@ def number_and_noun(n: int, noun: str) -> str:
 
 def number_text(value: float, digits: int = 2) -> str:
     """A number with a long minus sign."""
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{value:z.{digits}f}".replace("-", "−")
 
 
 def name_and_color(record: Record) -> tuple[str, str]:

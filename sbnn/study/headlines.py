@@ -59,17 +59,17 @@ def of_genes(records: Mapping[str, Record]) -> str:
     )
 
 
-def of_maps(*models: str) -> Callable[[Mapping[str, Record]], str]:
-    """Test R2 of the models whose maps are drawn, or how little maps of other seeds agree."""
+def of_maps(model: str) -> Callable[[Mapping[str, Record]], str]:
+    """Test R2 of a model by its size, or how little maps of other seeds agree."""
 
     def finding(records):
         trust = records.get("map_trust")
-        if "distilled" in models and not _is_readable(trust):
+        if model == "distilled" and not _is_readable(trust):
             return f"do not interpret single cells: {_agreement_text(trust)}"
         texts = []
         for name in sorted((name for name in records if name.startswith("fit_")), key=len):
             found = find_cross_validation(records, name)
-            if name.split("_")[1] in models and found is not None:
+            if name.split("_")[1] == model and found is not None:
                 record, params = found
                 point = record.best_with_at_most(25, **params)
                 size = params.get("n_components") or f"rank {params['rank']}"

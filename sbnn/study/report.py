@@ -123,7 +123,7 @@ def format_numbers(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     Parameters
     ----------
     table : DataFrame
-        Whole numbers and texts stay as they are.
+        Whole numbers and texts stay as they are; no zero has a minus sign.
     digits : int
         After the decimal point.
 
@@ -136,14 +136,15 @@ def format_numbers(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     --------
     >>> import pandas as pd
     >>> from sbnn.study.report import format_numbers
-    >>> format_numbers(pd.DataFrame({"test_r2": [0.51234, None], "cells": [30, 40]}))
+    >>> format_numbers(pd.DataFrame({"test_r2": [0.51234, -0.0001, None], "cells": [30, 40, 50]}))
       test_r2  cells
     0   0.512     30
-    1       –     40
+    1   0.000     40
+    2       –     50
     """
     texts = table.copy()
     for name in table.select_dtypes("floating").columns:
-        shown = table[name].map(f"{{:.{digits}f}}".format, na_action="ignore")
+        shown = table[name].map(f"{{:z.{digits}f}}".format, na_action="ignore")
         texts[name] = shown.astype(object).fillna("–")
     return texts
 

@@ -17,30 +17,40 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from sbnn import DistilledBottleneckRegressor, fit_full, paired
 from sbnn.cli import main
 from sbnn.own_data.page import (
-    AFTER_VERDICT,
+    FIRST,
+    LAST,
+    NOT_FOLDED,
     ONLY_IN_NOTEBOOK,
     STOP,
+    accuracy_table,
     describe_new_cells,
     judge,
+    name_trusted,
+    recommend,
     write_page,
 )
 
-BETTER = {"low": 0.1, "high": 0.3}
-NOISE = {"low": -0.1, "high": 0.1}
-WORSE = {"low": -0.3, "high": -0.1}
+BETTER = {"mean": 0.2, "low": 0.1, "high": 0.3}
+NOISE = {"mean": -1e-5, "low": -0.1, "high": 0.1}
+WORSE = {"mean": -0.2, "low": -0.3, "high": -0.1}
 PNG = (  # of one pixel
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
     "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 
 
+def of_outputs(n_outputs=2, interval=BETTER, **predicted):
+    """Scores of so many outputs, of which some are predicted."""
+    scores = {"n_folds": 5, "test_r2": 0.06, "interval": interval, "n_outputs": n_outputs}
+    return scores | {"predicted_outputs": predicted}
+
+
 @pytest.mark.parametrize(
     ("interval", "difference", "kind", "text"),
     [
-        (None, None, "unknown", "No verdict: 2 folds"),
         (NOISE, WORSE, "stop", "Stop here"),
         (WORSE, WORSE, "stop", "Stop here"),
-        (BETTER, None, "better", "test R² 0.20."),
+        (BETTER, None, "better", "test R² 0.06."),
         (BETTER, BETTER, "better", "better than by ridge"),
         (BETTER, NOISE, "better", "about as well as by ridge"),
         (
@@ -52,61 +62,104 @@ PNG = (  # of one pixel
     ],
 )
 def test_a_headline_is_a_verdict_in_words(interval, difference, kind, text):
-    scores = {"n_folds": 2, "test_r2": 0.2, "interval": interval, "minus_ridge": difference}
-    known = {name: value for name, value in scores.items() if value is not None}
-    found, headline = judge(known)
+    scores = of_outputs(interval=interval)
+    if difference is not None:
+        scores["minus_ridge"] = difference
+    found, headline = judge({"verdict": scores})
     assert found == kind
     assert text in headline
 
 
-def test_a_headline_says_if_only_network_and_ridge_together_predict():
-    network = {"n_folds": 5, "test_r2": 0.0, "interval": NOISE}
-    kind, headline = judge(network, {"n_folds": 5, "test_r2": 0.2, "interval": BETTER})
-    assert kind == "stop"  # the map is folded
-    assert "test R² 0.20, by network and ridge together, from all genes." in headline
-    for stacked in (network, {"n_folds": 2, "test_r2": 0.2}, None):
-        assert judge(network, stacked)[1].startswith("Stop here")
-
-
-def test_a_headline_says_to_stack_where_ridge_is_better():
-    network = {"n_folds": 5, "test_r2": 0.2, "interval": BETTER, "minus_ridge": WORSE}
-    stacked = {"n_folds": 5, "test_r2": 0.3, "interval": BETTER}
-    assert judge(network, stacked)[1].endswith("and the map explains less. Use both stacked.")
-
-
-def of_outputs(n_outputs, interval=BETTER, **predicted):
-    """Scores of so many outputs, of which some are predicted."""
-    scores = {"n_folds": 5, "test_r2": 0.06, "interval": interval, "n_outputs": n_outputs}
-    return scores | {"predicted_outputs": predicted}
+def test_two_folds_give_no_verdict_and_no_choice():
+    scores = {"n_folds": 2, "test_r2": 0.2}
+    summary = {"verdict": scores, "stacked": scores}
+    assert judge(summary) == ("unknown", "No verdict: 2 folds give no interval.")
+    assert recommend(summary) == ""
 
 
 def test_a_headline_says_how_many_outputs_are_predicted():
+    def headline(scores, **stacked):
+        return judge({"verdict": scores} | stacked)[1]
+
     few = of_outputs(49, CD4=0.81, CD8=0.79)
-    text = "2 of 49 outputs are predicted, CD4 0.81, CD8 0.79; all together are predicted with test"
-    assert judge(few)[1].startswith(f"{text} R² 0.06")
-    assert judge(of_outputs(2, CD4=0.81, CD8=0.79))[1] == "New cells are predicted: test R² 0.06."
+    text = "2 of 49 outputs are predicted, CD4 0.81, CD8 0.79; overall, test R² 0.06"
+    assert headline(few) == f"{text}."
+    every = "All outputs of new cells (2) are predicted: test R² 0.06."
+    assert headline(of_outputs(2, CD4=0.81, CD8=0.79)) == every
+    assert "though no single output is: test R² 0.06" in headline(of_outputs(2))
     one = "1 of 49 outputs is predicted, CD4 0.81"
-    assert judge(of_outputs(49, NOISE, CD4=0.81)) == ("stop", f"{STOP} By themselves, {one}.")
-    assert judge(of_outputs(49, NOISE)) == ("stop", STOP)
-    assert f"{text} R² 0.06, by network and" in judge(of_outputs(49, NOISE), few)[1]
+    assert headline(of_outputs(49, NOISE, CD4=0.81)) == f"{STOP} By themselves, {one}."
+    assert headline(of_outputs(49, NOISE)) == STOP
+    by_both = headline(of_outputs(49, NOISE), stacked=few)
+    assert f"{text}, by network and ridge together, from all genes." in by_both
+
+
+@pytest.mark.parametrize(
+    ("gain", "choice"),
+    [
+        (BETTER, "Better: use both stacked (R² +0.200 [+0.100, +0.300], from all genes)."),
+        (NOISE, "No measurable gain: use the network (R² +0.000 [−0.100, +0.100])."),
+        (WORSE, "Worse: use the network (R² −0.200 [−0.300, −0.100])."),
+    ],
+)
+def test_a_page_chooses_the_model_by_the_interval(gain, choice):
+    stacked = of_outputs() | {"minus_network": gain}
+    assert recommend({"verdict": of_outputs(), "stacked": stacked}).endswith(f"? {choice}")
+    # where the network predicts nothing, both do or no model does, whatever the gain
+    alone = recommend({"verdict": of_outputs(interval=NOISE), "stacked": stacked})
+    assert alone == "Predict by both stacked."
+    none = stacked | {"interval": NOISE}
+    assert recommend({"verdict": of_outputs(interval=NOISE), "stacked": none}) == ""
+
+
+def test_numbers_of_the_verdict_are_a_table():
+    scores = of_outputs() | {"minus_ridge": NOISE}
+    stacked = scores | {"minus_network": WORSE}
+    table = accuracy_table({"verdict": scores, "stacked": stacked})
+    both = ["0.200 [0.100, 0.300]", "+0.000 [−0.100, +0.100]"]
+    assert table.to_numpy().tolist() == [[*both, "–"], [*both, "−0.200 [−0.300, −0.100]"]]
+    few = {"n_folds": 2, "test_r2": -1e-5}
+    assert accuracy_table({"verdict": few, "stacked": few})["test R²"].tolist() == ["0.000"] * 2
+
+
+@pytest.mark.parametrize(
+    ("trusted", "text"),
+    [
+        (["c", "a"], "2 of 3 genes are trusted: a, c."),
+        (["b", "d"], "1 of 3 genes is trusted: b; trusted, but not kept: d."),
+        ([], "0 of 3 genes are trusted; kept are a, b, c."),
+    ],
+)
+def test_trusted_genes_have_names(trusted, text):
+    assert name_trusted(["a", "b", "c"], trusted) == text
 
 
 def page_of(folder, interval):
-    """The page of an executed notebook of four cells."""
+    """The page of an executed notebook of four sections."""
     picture = new_output("display_data", {"image/png": PNG})
+
+    def heading(text, *tags):
+        return new_markdown_cell(f"## {text}", metadata={"tags": [*tags]})
+
     cells = [
-        new_markdown_cell("Set the paths.", metadata={"tags": [ONLY_IN_NOTEBOOK]}),
-        new_markdown_cell("## The tables"),
-        new_markdown_cell("## Genes to trust", metadata={"tags": [AFTER_VERDICT]}),
+        new_markdown_cell("# Set the paths.", metadata={"tags": [ONLY_IN_NOTEBOOK]}),
+        heading("The tables", LAST, NOT_FOLDED),
+        heading("How well?", NOT_FOLDED),
+        heading("Genes to trust"),
+        heading("The map", FIRST),
         new_code_cell("draw()", outputs=[picture], metadata={"tags": []}),
     ]
     nbformat.write(new_notebook(cells=cells), folder / "run.ipynb")
-    verdict = {"sentence": "Test R2 is low.", "n_folds": 5, "test_r2": 0.2, "interval": interval}
-    settings = {"expression": "a/counts.csv", "outputs": "a/<ephys>.csv", "groups": "donor"}
-    data = {"n_cells": 90, "n_genes": 40, "n_outputs": 4}
-    gain = {"mean": 0.01, "low": -0.02, "high": 0.04}
-    both = {"sentence": "Both are at -0.1.", "interval": NOISE, "minus_network": gain}
-    summary = {"data": data, "settings": settings, "verdict": verdict, "stacked": both}
+    stacked = of_outputs() | {"interval": interval, "minus_network": NOISE}
+    summary = {
+        "data": {"n_cells": 90, "n_genes": 40, "n_outputs": 4},
+        "settings": {"expression": "a/counts.csv", "outputs": "a/<ephys>.csv", "groups": "donor"},
+        "model": {"params": {"n_components": 2}},
+        "verdict": of_outputs() | {"interval": interval},
+        "stacked": stacked,
+        "kept_genes": ["<Pvalb>", "Sst"],
+        "trusted_genes": ["<Pvalb>"],
+    }
     (folder / "summary.json").write_text(json.dumps(summary))
     return write_page(folder, "run.ipynb").read_text(encoding="utf-8")
 
@@ -120,12 +173,26 @@ def test_the_tab_is_named_after_the_data(page, tmp_path):
     assert f"<title>{tmp_path.name}: counts.csv and &lt;ephys&gt;.csv</title>" in page
 
 
-def test_a_page_begins_with_both_verdicts(page):
-    network = page.index("Test R² is low.")
-    both = page.index(
-        "Both are at −0.1. It takes all genes. Its difference from the network is +0.010"
-    )
-    assert network < both < page.index("The tables")
+def order_in(page, texts):
+    """Texts in the order in which a page has them."""
+    return sorted(texts, key=page.index)
+
+
+@pytest.mark.parametrize("interval", [BETTER, NOISE])
+def test_a_page_begins_with_the_decision_and_ends_with_the_tables(tmp_path, interval):
+    page = page_of(tmp_path, interval)
+    decided = ["network with 2 genes, 2 units"]
+    if interval is BETTER:
+        decided += ["New cells", "No measurable gain: use the network", "&lt;Pvalb&gt;"]
+        sections = [">The map<", PNG, ">How well?<", ">Genes to trust<"]
+    else:  # a map of noise is folded, and no gene is named
+        decided += [STOP]
+        sections = [">How well?<", "<details>", ">The map<", PNG, ">Genes to trust<", "</details>"]
+        assert "Pvalb" not in page
+        assert "use the network" not in page
+    parts = [*decided, *sections, ">The tables<"]
+    assert order_in(page, parts) == parts
+    assert page.count("<details>") == (interval is NOISE)
 
 
 def test_a_page_has_no_code_and_no_instructions(page):
@@ -136,15 +203,6 @@ def test_a_page_has_no_code_and_no_instructions(page):
 def test_a_page_asks_no_other_host(page):
     assert "default-src 'none'" in page
     assert not re.findall(r"""(?:src|href)=["']?https?:|@import|<script""", page)
-
-
-@pytest.mark.parametrize(("interval", "n_folded"), [(BETTER, 0), (NOISE, 1)])
-def test_genes_of_noise_are_folded(tmp_path, interval, n_folded):
-    page = page_of(tmp_path, interval)
-    assert page.count("<details>") == n_folded
-    tables, genes = page.index("The tables"), page.index("Genes to trust")
-    if n_folded:
-        assert tables < page.index("<details>") < genes
 
 
 def description_of_new_cells(adata):

@@ -18,7 +18,7 @@ from sbnn.evaluation.folds import held_out_means
 from sbnn.evaluation.stability import kept_genes_table
 from sbnn.evaluation.verdict import verdict
 from sbnn.plotting.colors import Groups, count_groups, group_table
-from sbnn.plotting.reading import model_title
+from sbnn.plotting.reading import dataset_title, model_title
 from sbnn.results import Record
 
 # may differ between fit and cross-validation
@@ -37,6 +37,7 @@ def page_data(
     halves: Record | None = None,
     tsne: Record | None = None,
     color: str | None = None,
+    title: str | None = None,
 ) -> dict[str, Any]:
     """Everything that the page shows, ready for JSON."""
     outputs = pd.DataFrame({"name": fit.feature_names, "group": "output"})
@@ -51,15 +52,16 @@ def page_data(
         held_out = held_out_means(folds, fit.outputs, point)
         values["held_out"] = _pack(held_out)
         outputs["test_r2"] = folds.test_feature_r2[:, point].mean(0)
-        # the page also shows the mean R2 of the outputs, which is another number
-        pooled = "Test R2 pooled over the outputs of"
-        sentence = verdict(folds, ridge, point).sentence.replace("Test R2 of", pooled)
+        # the model is named above it
+        named = f" of {folds.describe(point)}"
+        sentence = verdict(folds, ridge, point).sentence.replace(named, "", 1)
     if halves is not None:
         table = kept_genes_table(halves, fit.kept_genes)
         genes["trust"] = table["trust"].to_numpy()
         genes["frequency"] = table["frequency"].to_numpy()
     page = {
         "dataset": fit.dataset,
+        "title": dataset_title(fit.dataset) if title is None else title,
         "model": model_title(fit),
         "cells": fit.cell_names.tolist(),
         "verdict": sentence,

@@ -48,6 +48,7 @@ def explore(
     halves: Record | None = None,
     tsne: Record | None = None,
     color: str | None = None,
+    title: str | None = None,
 ) -> Explorer:
     """Explore a fitted model: colour its map, and compare selected cells.
 
@@ -71,6 +72,8 @@ def explore(
         From `sbnn.evaluation.maps.tsne_maps`, for other maps of the cells.
     color : str, optional
         Label that colours the map at first: ``"type"``, ``"family"`` or a column of ``obs``.
+    title : str, optional
+        Of the page; by default the name of the data set.
 
     Returns
     -------
@@ -106,6 +109,7 @@ def explore(
         halves=halves,
         tsne=tsne,
         color=color,
+        title=title,
     )
     explorer = Explorer(html=page_html(contents))
     if path is not None:

@@ -44,13 +44,6 @@ function fillControls() {
   byId("places-label").hidden = maps.length === 1;
   byId("verdict").hidden = !byId("verdict").textContent;
   byId("genes-note").textContent = genesText();
-  const mean = (key) => {
-    const known = data.features.map((feature) => feature[key]).filter((value) => value != null);
-    return known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : NaN;
-  };
-  byId("accuracy").textContent =
-    `; R² averaged over the outputs: ${decimal(mean("r2"))} on fitted cells` +
-    (packed.held_out === undefined ? "" : `, ${decimal(mean("test_r2"))} on held-out cells`);
 }
 
 // The genes that the file contains.

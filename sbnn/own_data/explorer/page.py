@@ -81,11 +81,10 @@ def page_html(data: dict[str, Any]) -> str:
     library = "\n".join(resources.js_raw)
     page_scripts = "\n".join(_page_part(name) for name in SCRIPTS)
     scripts = f'"use strict";\n(() => {{\n{page_scripts}\n}})();'
-    dataset, model, n_cells = data["dataset"], data["model"], len(data["cells"])
+    title, model, n_cells = data["title"], data["model"], len(data["cells"])
     template = Template(_page_part("page.html"))
     return template.substitute(
-        title=escape(f"{dataset}: {model}"),
-        dataset=escape(dataset),
+        title=escape(title),
         verdict=_typeset(data["verdict"]),
         about=escape(f"{model}, {n_cells} cells"),
         style=_page_part("page.css"),
