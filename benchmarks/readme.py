@@ -246,10 +246,10 @@ def of_companions():
         f"{classes['cells']} human neurons",
         f"a macro-F1 of {ours}",
         f"LightGBM {lightgbm}",
-        f"a test of single genes finds {edges['z-scored differences']:.1f}, "
-        f"SVAE+ finds {edges['SVAE+, our training + effects']:.1f} with its edges to genes, "
-        f"and {edges['SVAE+, our training']:.1f} by its latents",
-        f"unmixed principal components find {edges['PCA, unmixed']:.1f}",
+        f"a test of single genes finds {edges['z-scored differences']}, "
+        f"SVAE+ finds {edges['SVAE+, our training + effects']} with its edges to genes, "
+        f"and {edges['SVAE+, our training']} by its latents",
+        f"unmixed principal components find {edges['PCA, unmixed']}",
         f"relative to that of no change is {error['ar1_ridge']:.3f}",
         f"PHOENIX and DASH are {error['none']:.3f} and {error['dash']:.3f}",
         f"its AUROC is {auroc['forest_prior']:.3f}, that of the best network, PHOENIX with the "
