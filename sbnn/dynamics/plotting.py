@@ -224,7 +224,8 @@ def _show_map(ax, values, **look):
     present = np.abs(values[values != 0])
     top = np.quantile(present, 0.9) if present.size else 1
     relative = values / top
-    return ax.imshow(relative, vmax=1, origin="lower", interpolation="antialiased", **look)
+    # a pixel shows the mean of several genes, taken before it has a colour
+    return ax.imshow(relative, vmax=1, origin="lower", interpolation_stage="data", **look)
 
 
 @with_style

@@ -283,7 +283,7 @@ def rival_runs(records: dict[str, Record], value: str) -> list[pd.DataFrame]:
 
 
 def rival_bounds(runs: list[pd.DataFrame]) -> pd.DataFrame:
-    """IWELBO of held-out cells by screen and split (rows) and method (columns), mean over starts."""
+    """IWELBO of held-out cells by screen and split, a column for each method; mean over starts."""
     # "given" is the bound given the perturbations of the cells
     return pd.concat(runs).pivot_table("given", index=["screen", "split"], columns="method")
 
