@@ -23,7 +23,6 @@ from sbnn.dynamics.report import (
 from sbnn.evaluation.verdict import differences_over_draws
 from sbnn.plotting.colors import METHOD_COLORS
 from sbnn.plotting.common import (
-    FIGURE_WIDTH,
     add_colorbar,
     draw_differences,
     finish,
@@ -34,7 +33,6 @@ from sbnn.plotting.common import (
     place_names,
     with_style,
 )
-from sbnn.plotting.reading import dataset_title
 from sbnn.results import Record
 
 #: Units of time and expression.
@@ -184,40 +182,41 @@ def predicted_paths(records: Mapping[str, Record]) -> Figure:
 
 
 @with_style
-def network_maps(networks: Mapping[str, Mapping[str, np.ndarray]], dataset: str) -> Figure:
-    """Maps of the effects in the true network and in others, and of shared regulation.
+def network_maps(networks: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+    """Maps of the effects in the true network, the prior and others, and of shared regulation.
 
     Parameters
     ----------
     networks : dict of str to dict of str to ndarray
         As in `shared_regulation_table`.
-    dataset : str
 
     Returns
     -------
     matplotlib.figure.Figure
-        A row for each title with the effects of regulators (columns) on targets (rows), and below
-        these, how strongly two genes regulate the same targets.
+        A row for each title with the effects of regulators (columns) on targets (rows), red if they
+        activate, and below these, how strongly two genes regulate the same targets.
     """
     n_rows = len(networks)
-    figure = Figure(figsize=(FIGURE_WIDTH, 3 * n_rows), layout="constrained")
-    axes = figure.subplots(2 * n_rows, 1 + len(MAPPED_METHODS), sharex=True, sharey=True)
+    shown = {"truth": "truth", "prior": "prior"}
+    shown |= {name: METHOD_LABELS[name] for name in MAPPED_METHODS}
+    figure, axes = new_subplots(
+        2.6 * n_rows, n_rows=2 * n_rows, n_columns=len(shown), sharex=True, sharey=True
+    )
     for i, (title, effects) in enumerate(networks.items()):
         axes[i, 0].set_ylabel(f"target, {title}")
         axes[n_rows + i, 0].set_ylabel(f"gene, {title}")
-        for j, name in enumerate(("truth", *MAPPED_METHODS)):
-            axes[i, j].set_title(METHOD_LABELS.get(name, name), pad=2)
+        for j, (name, label) in enumerate(shown.items()):
+            axes[i, j].set_title(label)
             found = effects[name]
-            of_effects = _show_map(axes[i, j], found.T, vmin=-1, cmap="RdBu")
+            of_effects = _show_map(axes[i, j], found.T, vmin=-1, cmap="RdBu_r")
             shared = coregulation(found)
-            of_pairs = _show_map(axes[n_rows + i, j], shared, vmin=0, cmap="magma")
-    figure.suptitle(dataset_title(dataset))
+            of_pairs = _show_map(axes[n_rows + i, j], shared, vmin=0, cmap="Greys")
     figure.supxlabel("regulator (above) or gene (below)", fontsize=7)
     bar = figure.colorbar(of_effects, ax=axes[:n_rows], extend="both", aspect=40, pad=0.01)
     bar.set_label("effect on the target / 90th percentile")
     bar = figure.colorbar(of_pairs, ax=axes[n_rows:], extend="max", aspect=40, pad=0.01)
     bar.set_label("shared regulation / 90th percentile")
-    return figure
+    return finish(figure, axes[:, :1])
 
 
 def _show_map(ax, values, **look):
@@ -225,7 +224,8 @@ def _show_map(ax, values, **look):
     present = np.abs(values[values != 0])
     top = np.quantile(present, 0.9) if present.size else 1
     relative = values / top
-    return ax.imshow(relative, vmax=1, origin="lower", interpolation="nearest", **look)
+    # a pixel shows the mean of several genes, taken before it has a colour
+    return ax.imshow(relative, vmax=1, origin="lower", interpolation_stage="data", **look)
 
 
 @with_style
@@ -256,5 +256,5 @@ def known_targets_map(records: Mapping[str, Record]) -> Figure:
         ax.set_title(genes if genes.startswith("not") else f"{genes} genes")
         name_columns(ax, z.columns)
         name_rows(ax, z.index)
-    add_colorbar(figure, image, "z", ax=axes)
+    add_colorbar(figure, image, f"z (star: p < {TEST_LEVEL})", ax=axes)
     return finish(figure)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import cast
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -14,7 +16,9 @@ from sbnn.ephys_types import report
 from sbnn.evaluation.verdict import differences_from
 from sbnn.plotting.colors import METHOD_COLORS
 from sbnn.plotting.common import (
+    LABEL_LETTERS,
     PUBLISHED_MARKER,
+    add_colorbar,
     draw_differences,
     draw_folds,
     draw_grid,
@@ -23,7 +27,7 @@ from sbnn.plotting.common import (
     new_subplots,
     with_style,
 )
-from sbnn.plotting.reading import folds_text
+from sbnn.plotting.reading import dataset_title, folds_text
 from sbnn.results import Record
 
 CLASSIFIER_COLORS = METHOD_COLORS["ephys_types"]
@@ -58,7 +62,8 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     -------
     matplotlib.figure.Figure
         Beside macro-F1, its paired differences from LightGBM, or from the published network without
-        mouse cells, have the 95 % interval of `sbnn.verdict`.
+        mouse cells, have the 95 % interval of `sbnn.verdict`. The title of the first subplot says
+        what the records are about.
     """
     shown = {name: record for name, record in records.items() if name != "majority"}
     [dataset] = {record.dataset for record in shown.values()}
@@ -87,6 +92,7 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
         label = report.CLASSIFIER_LABELS[reference]
         draw_differences(axes[1], differences, colors=colors, reference=label)
     name_rows(axes[0], [report.CLASSIFIER_LABELS[name] for name in shown])
+    axes[0].set_title(fill(report.RECORD_KINDS[kind], LABEL_LETTERS), loc="left")
     if len(published):
         diamonds = Line2D([], [], color="0.3")
         diamonds.set(label="published, other cells and features", **PUBLISHED_MARKER)
@@ -122,6 +128,7 @@ def importance_of_families(record: Record) -> Figure:
         engine = cast(ConstrainedLayoutEngine, figure.get_layout_engine())
         engine.set(w_pad=0.08)
         _draw_attention(axes[0], record, order)
+    axes[-1].sharex(axes[-2])
     _draw_rises(axes[-2], record.shuffled_log_loss[:, order], "shuffled")
     _draw_rises(axes[-1], record.left_out_log_loss[:, order], "left out")
     name_rows(axes[0], names)
@@ -147,3 +154,53 @@ def _draw_rises(ax, rises, change):
     ax.axvline(0, color="0.5", lw=0.6)
     ax.set(title=f"{change} (bars: means, dots: folds)", xlabel="rise of the log loss (nats)")
     ax.locator_params(axis="x", nbins=6)
+
+
+@with_style
+def attention_maps(records: Sequence[Record]) -> Figure:
+    """Attention to each family by true type, in a map for each data set.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Cross-validations of a network with attention, on different data.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Means ± SD over the folds. Rows are the families of all data sets, by their mean weight in
+        the first that has them; a dash is a family that a data set does not have.
+    """
+    means = [report.attention_table(record).T for record in records]
+    weights = [table.mean(axis=1).sort_values(ascending=False, kind="stable") for table in means]
+    families = pd.concat(weights).index.unique()
+    n_classes = [len(record.classes) for record in records]
+    figure, axes = new_subplots(
+        0.9 + 0.22 * len(families),
+        n_columns=len(records),
+        sharey=True,
+        squeeze=False,
+        width_ratios=n_classes,
+    )
+    strongest = max(table.max(axis=None) for table in means)
+    for ax, record, table in zip(axes[0], records, means, strict=True):
+        of_families = table.reindex(families)
+        image = ax.imshow(of_families, cmap="Greens", vmin=0, vmax=strongest, aspect="auto")
+        sds = pd.DataFrame(np.nanstd(record.attention[:, 0], axis=0, ddof=1).T, table.index)
+        _write_weights(ax, of_families.to_numpy(), sds.reindex(families).to_numpy(), strongest)
+        ax.set_xticks(range(len(record.classes)), record.classes)
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+        ax.set_title(dataset_title(record.dataset))
+        ax.set_xlabel(f"true type (mean ± SD over {len(record.folds)} folds)")
+    name_rows(axes[0, 0], families)
+    add_colorbar(figure, image, "share of the attention", ax=axes[0, -1], fraction=0.05, pad=0.02)
+    return finish(figure, axes)
+
+
+def _write_weights(ax, weights, sds, strongest):
+    """Write the mean weight and its SD on each patch of a map, or a dash."""
+    for (row, column), weight in np.ndenumerate(weights):
+        color = "white" if weight > 0.7 * strongest else "0.1"
+        text = "–" if np.isnan(weight) else f"{weight:.2f} ± {sds[row, column]:.2f}"
+        ax.text(column, row, text, ha="center", va="center", fontsize=6, color=color)

@@ -11,7 +11,6 @@ from material.drawn import (
     assert_tidy,
     colors_of,
     error_bars,
-    figure_text,
     heights,
     lines_of,
     texts_on,
@@ -161,13 +160,23 @@ def test_pairs_that_share_targets_are_of_two_genes(rng):
 
 
 def test_networks_are_maps_of_targets_by_regulators():
-    axes = np.reshape(axes_of("network_maps")[:20], (4, 5))
+    axes = np.reshape(axes_of("network_maps")[:24], (4, 6))
     assert axes[1, 0].get_ylabel() == "target, 10 %"
-    assert [ax.get_title() for ax in axes[0]] == ["truth", "PathReg", "IMP", "BioPruning", "DASH"]
+    titles = ["truth", "prior", "PathReg", "IMP", "BioPruning", "DASH"]
+    assert [ax.get_title() for ax in axes[0]] == titles
     found = EFFECTS_OF_NETWORKS["10 %"]["dash"]
     top = np.quantile([2, 3, 5], 0.9)
-    assert_allclose(axes[0, 4].images[0].get_array(), found.T / top)
-    assert_allclose(axes[2, 4].images[0].get_array(), report.coregulation(found) / 6)
+    assert_allclose(axes[0, 5].images[0].get_array(), found.T / top)
+    assert_allclose(axes[2, 5].images[0].get_array(), report.coregulation(found) / 6)
+
+
+def test_red_is_activation_and_white_no_effect():
+    axes = np.reshape(axes_of("network_maps")[:24], (4, 6))
+    effects, shared = axes[0, 5].images[0], axes[2, 5].images[0]
+    activated, repressed = effects.cmap(effects.norm([1, -1]))[:, :3]
+    assert activated[0] > activated[2] and repressed[0] < repressed[2]
+    for image in (effects, shared):
+        assert min(image.cmap(image.norm(0))) > 0.95
 
 
 def test_effects_on_known_targets_are_drawn(committed):
@@ -237,14 +246,6 @@ def test_paths_are_of_genes_that_vary_most():
     measured, ridge, *_ = heights(ax.lines)
     assert_allclose(measured, [0, 6, 12, 18])
     assert_allclose(ridge, PATHS["real_ridge"].predicted[0, :, 6])
-
-
-@pytest.mark.parametrize(("error", "word"), [(2, "no"), (0.5, "a")])
-def test_the_headline_says_whether_a_network_helps(error, word):
-    scores = PATHS["real_none"].scores.assign(mse_rollout=error)
-    network = SimpleNamespace(**vars(PATHS["real_none"]) | {"scores": scores})
-    figure = plotting.predicted_paths(PATHS | {"real_none": network})
-    assert f"yeast cell cycle; {word} network predicts better" in figure_text(figure)
 
 
 def test_the_page_has_the_tests_of_known_targets():

@@ -12,6 +12,7 @@ import pandas as pd
 import sbnn
 from material.records import (
     AT_ONCE,
+    ATTENTION,
     CLASSIFIERS,
     DYNAMICS,
     EFFECTS,
@@ -47,7 +48,7 @@ from sbnn.dynamics.plotting import (
     network_maps,
     predicted_paths,
 )
-from sbnn.ephys_types.plotting import importance_of_families, model_scores
+from sbnn.ephys_types.plotting import attention_maps, importance_of_families, model_scores
 from sbnn.mechanism_shift.report import recovery_subplots
 from sbnn.results import Record
 
@@ -156,6 +157,8 @@ def draw(name, change):
             return model_scores(classifiers, "types_stratified")
         case "importance_of_families":
             return importance_of_families(change(FAMILIES))
+        case "attention_maps":
+            return attention_maps([change(record) for record in ATTENTION])
         case "accuracy_by_sparsity":
             return accuracy_by_sparsity(scores_of_methods)
         case "predicted_paths":
@@ -165,7 +168,7 @@ def draw(name, change):
                 title: {name: effects[name] for name in change([*effects])}
                 for title, effects in EFFECTS_OF_NETWORKS.items()
             }
-            return network_maps(networks, "grn_350")
+            return network_maps(networks)
         case "known_targets_map":
             return known_targets_map(
                 {name: KNOWN_TARGETS[name] for name in change([*KNOWN_TARGETS])}

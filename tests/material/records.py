@@ -364,6 +364,23 @@ SCREENS = {
     )
     for name, level in {"pca": 0.3, "vae": 0.5, "default": 0.8}.items()
 }
+#: In three folds of one run; the second data set lacks a family, and has one more class.
+ATTENTION = [
+    replace(
+        NARROW,
+        dataset=dataset,
+        folds=paper_folds(40, 3),
+        values={
+            "family_names": np.array(families),
+            "classes": np.array(classes),
+            "attention": rng.uniform(size=(3, 1, len(classes), len(families))),
+        },
+    )
+    for dataset, families, classes in (
+        ("lee_human", list("ijfghklm"), list("abcde")),
+        ("gouwens_ephys", list("kjighmf"), list("dbacfe")),
+    )
+]
 
 
 def assert_varied(scores):

@@ -63,7 +63,7 @@ def test_committed_fit_to_a_real_screen_comes_out_the_same():
 def test_the_benchmark_takes_its_committed_results(monkeypatch):
     monkeypatch.setattr(runs, "require_writable", lambda path: pytest.fail(f"{path}: not taken"))
     tables_of_simulated = benchmark.measure(SAVED_MODELS, only="script_*,new_*,*_targeted_*")
-    assert len(tables_of_simulated) == 7
+    assert len(tables_of_simulated) == 8
 
 
 def test_the_page_has_the_tables_of_held_out_cells():
@@ -71,9 +71,18 @@ def test_the_page_has_the_tables_of_held_out_cells():
     records = {}
     for dataset in ("papalexi", "simulated_screen"):
         records |= report.read_screens_records(SAVED_MODELS / dataset)
-    *_, likelihoods, edges = report.screens_tables(records).values()
+    *_, of_default, likelihoods, edges = report.screens_tables(records).values()
     assert to_markdown(likelihoods) in page
     assert to_markdown(edges) in page
+    *others, last = of_default.squeeze()
+    assert f"Its own IWELBO is {', '.join(others)} and {last}" in " ".join(page.split())
+
+
+def test_tables_of_differences_have_differences_alone():
+    tables = report.screens_tables(report.read_screens_records(SAVED_MODELS / "papalexi"))
+    table = tables["Held-out cells, IWELBO of the default minus others"]
+    assert len(table) == len(report.RIVALS) - 1
+    assert all(text[0] in "+-" and text.endswith("]") for text in table.to_numpy().ravel())
 
 
 def test_the_page_has_the_tables_of_held_out_perturbations():
