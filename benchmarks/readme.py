@@ -28,10 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SAVED = ROOT / "saved_models"
 #: Records of M1 in the first table, and how the row is called: model, genes, map.
 ROWS = {
-    "cv_published": "| network of the paper: group lasso, pruned, fine-tuned ([notebook "
-    "02](notebooks/02_paper.ipynb)) | 25 | yes",
-    "cv_distilled": "| **distilled network**, the default ([notebook "
-    "03](notebooks/03_better.ipynb)) | 25 | yes",
+    "cv_published": "| network of the paper: group lasso, pruned, fine-tuned | 25 | yes",
+    "cv_distilled": "| **distilled network**, the default | 25 | yes",
     "cv_ridge": "| ridge regression | 1000 | no",
     "cv_stacked": "| **distilled network and ridge, stacked** | 1000 | yes",
 }

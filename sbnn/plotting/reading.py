@@ -20,7 +20,7 @@ MODEL_NAMES = {  # name to show and key of the colour, by class
     "SparseReducedRankRegression": ("sRRR", "linear"),
 }
 SPIKE_INS = "ERCC-"  # added RNA
-FEATURE_SETS = {"_shared": "shared features", "_relative": "relative features"}  # of types
+FEATURE_SETS = {"_shared": "shared features", "_relative": "spikes from threshold"}  # of types
 
 
 def short_name(name: object, most: int = NAME_LETTERS) -> str:
