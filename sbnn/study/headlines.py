@@ -33,13 +33,16 @@ def write_headline(figure: Figure, name: str, records: Mapping[str, Record]) -> 
 
 
 def of_training(records: Mapping[str, Record]) -> str:
-    """Which group lasso predicts best with two units, and the worst one."""
+    """Which group lasso predicts best with two units, and the worst one if there are several."""
     network = as_published(records, "published")
     r2 = {
         network.parameter(point, "group_lasso"): network.test_r2[:, point].mean()
         for point in network.points(n_components=2, pretraining=True)
     }
-    worst, *_, best = sorted(r2, key=lambda lasso: r2[lasso])
+    *others, best = sorted(r2, key=lambda lasso: r2[lasso])
+    if not others:
+        return f"with two units and a group lasso of {best:g}, test R² {r2[best]:.3f}"
+    worst = others[0]
     return (
         f"with two units, a group lasso of {best:g} predicts best (test R² {r2[best]:.3f}), "
         f"{worst:g} worst ({r2[worst]:.3f})"
@@ -69,7 +72,7 @@ def of_maps(*models: str) -> Callable[[Mapping[str, Record]], str]:
         if "distilled" in models and not _is_readable(trust):
             return f"do not interpret single cells: {_agreement_text(trust)}"
         texts = []
-        for name in (name for name in records if name.startswith("fit_")):
+        for name in sorted((name for name in records if name.startswith("fit_")), key=len):
             found = find_cross_validation(records, name)
             if name.split("_")[1] in models and found is not None:
                 record, params = found
@@ -123,8 +126,7 @@ def of_tsne(records: Mapping[str, Record]) -> str:
     if len(np.unique(families)) < 2:
         return f"each cell by its {genes}, and by its {outputs}"
     return (
-        f"the nearest cell is of the same family for {shares[0]:.0%} of the cells by {genes}, "
-        f"{shares[1]:.0%} by {outputs}"
+        f"nearest cells are of one family: {shares[0]:.0%} by {genes}, {shares[1]:.0%} by {outputs}"
     )
 
 
@@ -141,11 +143,11 @@ def of_overview(records: Mapping[str, Record]) -> str:
     fit, folds = records["fit_distilled_2d"], records.get("cv_distilled")
     n_genes, n_outputs = len(fit.kept_genes), len(fit.feature_names)
     text = f"{n_genes} genes predict {n_outputs} outputs by a map"
-    if folds is not None:
-        text += f", test R² {folds.test_r2[:, folds.find(n_components=2)].mean():.2f}"
     trust = records.get("map_trust")
     if not _is_readable(trust):
-        text += f"; {_agreement_text(trust)}"
+        return f"{text}; {_agreement_text(trust)}"
+    if folds is not None:
+        text += f", test R² {folds.test_r2[:, folds.find(n_components=2)].mean():.2f}"
     return text
 
 

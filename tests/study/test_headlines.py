@@ -22,6 +22,7 @@ from material.records import (
     TRUST,
     TSNE,
     WIDTHS,
+    network_record,
 )
 
 from sbnn import plotting
@@ -102,6 +103,7 @@ RECORDS = {
     "fit_distilled_2d": fit_with(WIDTHS, 1, effects=-EFFECTS.effects),
     "fit_published_2d": fit_with(NETWORK, 1, **VIP),
     "fit_published_64d": fit_with(NETWORK, 4),
+    "fit_srrr_rank16": fit_with(LINEAR, 6),
     "fit_srrr_rank2": fit_with(LINEAR, 1),
     "gene_selection": replace(
         SELECTION,
@@ -141,12 +143,13 @@ FINDINGS = {
     f"{r2(NETWORK, 1)} with 2 units and {r2(NETWORK, 4)} with 64 units",
     "figure3_latent_distilled": "new cells are predicted with a test R² of "
     f"{r2(WIDTHS, 1)} with 2 units",
-    "figure3_latent_srrr": f"new cells are predicted with a test R² of {r2(LINEAR, 1)} with rank 2",
+    "figure3_latent_srrr": "new cells are predicted with a test R² of "
+    f"{r2(LINEAR, 1)} with rank 2 and {r2(LINEAR, 6)} with rank 16",
     "figure4_family_zoom": "among Vip cells, predicted Tau rises from Vip Gpc3 to Vip Chat",
     "figure6_width_and_stability": "genes kept on 90% of the halves of the cells: "
     "2 by the distilled network, 3 by the published network",
-    "figure7_tsne": "the nearest cell is of the same family for "
-    f"{share_of_neighbours('transcriptome')} of the cells by transcriptome, "
+    "figure7_tsne": "nearest cells are of one family: "
+    f"{share_of_neighbours('transcriptome')} by transcriptome, "
     f"{share_of_neighbours('outputs')} by outputs",
     "gene_selection": "14 genes are selected; 4 of 12 of the network",
     "overview": f"12 genes predict 6 outputs by a map, test R² {WIDTHS.test_r2[:, 1].mean():.2f}",
@@ -190,6 +193,13 @@ def test_headlines_of_maps_warn_where_seeds_disagree(name):
     warning = "maps of other seeds agree with this one with R² 0.40 to 0.90"
     assert warning in HEADLINES[name](warned)
     assert warning not in HEADLINES[name](RECORDS)
+
+
+def test_a_single_group_lasso_is_neither_best_nor_worst():
+    headline = HEADLINES["figure1_training_curves"](
+        {"cv_published": network_record(NETWORK.params[1:])}
+    )
+    assert headline.startswith("with two units and a group lasso of 0.1, test R² 0.")
 
 
 def test_the_largest_number_of_genes_may_not_suffice():
