@@ -256,7 +256,7 @@ class Groups:
         if by_type and len(labels.drop_duplicates(["family", "type"])) > len(self.table):
             colors = labels["type"].map(dict(record.colors) | {UNKNOWN: GREY}).fillna(GREY)
             by_family = colors.groupby(labels["family"])
-            self.shades = by_family.agg(lambda own: [*own.value_counts().index]).to_dict()
+            self.shades = by_family.agg(lambda own: [*count_groups(own, {}).index]).to_dict()
             self.title += ", with the colours of their types"
         self.families, self.types = labels.to_numpy(object).T
         self.colors = colors.to_numpy(object)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -275,7 +276,7 @@ def _draw_width_accuracy(ax, networks):
 
 def _draw_stability(ax, selections):
     """Bars for the first halves, which choose the genes, and markers for the others."""
-    frequencies = {name: _gene_frequency(record) for name, record in selections.items()}
+    frequencies = {name: gene_frequency(record) for name, record in selections.items()}
     first = next(iter(frequencies.values()))
     n_ever = (first > 0).sum()
     genes = first.index[:n_ever][:STABILITY_GENES]
@@ -298,7 +299,7 @@ def _draw_stability(ax, selections):
     legend_above(ax)
 
 
-def _gene_frequency(record):
+def gene_frequency(record: Record) -> pd.Series:
     """How often each gene is kept, without added RNA."""
     frequency = gene_counts(record)["frequency"]
     is_spike_in = frequency.index.str.startswith(SPIKE_INS)

@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from scipy.spatial import cKDTree
 
 from sbnn import plotting
-from sbnn.evaluation.stability import gene_counts, genes_table, trusted_genes
+from sbnn.evaluation.stability import genes_table, trusted_genes
 from sbnn.evaluation.verdict import paired_difference
 from sbnn.plotting.latent import NUMBER_OF_TYPE, ZOOMED_TYPES
-from sbnn.plotting.models import OFTEN_KEPT
-from sbnn.plotting.reading import number_text
+from sbnn.plotting.models import OFTEN_KEPT, gene_frequency
+from sbnn.plotting.reading import number_and_noun, number_text
 from sbnn.results import Record
 from sbnn.study import report
 from sbnn.study.records import (
@@ -33,15 +33,20 @@ def write_headline(figure: Figure, name: str, records: Mapping[str, Record]) -> 
 
 
 def of_training(records: Mapping[str, Record]) -> str:
-    """Which group lasso predicts best with two units, and the worst one."""
+    """Which group lasso predicts best with two units, and the worst one if there are several."""
     network = as_published(records, "published")
     r2 = {
         network.parameter(point, "group_lasso"): network.test_r2[:, point].mean()
         for point in network.points(n_components=2, pretraining=True)
     }
-    best, *_, worst = sorted(r2, key=lambda lasso: -r2[lasso]) * 2
-    text = f"with two units, a group lasso of {best:g} has a test R² of {r2[best]:.3f}"
-    return text if len(r2) == 1 else f"{text}, {worst:g} of {r2[worst]:.3f}"
+    *others, best = sorted(r2, key=lambda lasso: r2[lasso])
+    if not others:
+        return f"with two units and a group lasso of {best:g}, test R² {r2[best]:.3f}"
+    worst = others[0]
+    return (
+        f"with two units, a group lasso of {best:g} predicts best (test R² {r2[best]:.3f}), "
+        f"{worst:g} worst ({r2[worst]:.3f})"
+    )
 
 
 def of_genes(records: Mapping[str, Record]) -> str:
@@ -75,6 +80,8 @@ def of_maps(model: str) -> Callable[[Mapping[str, Record]], str]:
                 size = params.get("n_components") or f"rank {params['rank']}"
                 units = f"{size} units" if "n_components" in params else size
                 texts.append(f"{record.test_r2[:, point].mean():.3f} with {units}")
+        if not texts:
+            return "cells between predicted genes and outputs"
         return f"new cells are predicted with a test R² of {' and '.join(texts)}"
 
     return finding
@@ -104,7 +111,7 @@ def of_stability(records: Mapping[str, Record]) -> str:
     """How many genes each network keeps on nearly all halves of the cells."""
     texts = []
     for title, record in repeated_fits(records).items():
-        n_kept = (gene_counts(record)["frequency"] >= OFTEN_KEPT).sum()
+        n_kept = (gene_frequency(record) >= OFTEN_KEPT).sum()
         texts.append(f"{title} keeps {n_kept}")
     return f"on {OFTEN_KEPT:.0%} of the halves, {' genes, '.join(texts)}"
 
@@ -139,9 +146,9 @@ def of_overview(records: Mapping[str, Record]) -> str:
     fit, folds = records["fit_distilled_2d"], records.get("cv_distilled")
     n_genes, n_outputs = len(fit.kept_genes), len(fit.feature_names)
     text = f"{n_genes} genes predict {n_outputs} outputs by a map"
+    trust = records.get("map_trust")
     if folds is not None:
         text += f", test R² {folds.test_r2[:, folds.find(n_components=2)].mean():.2f}"
-    trust = records.get("map_trust")
     if not _is_readable(trust):
         text += ", but other seeds give other maps"
     return text
@@ -163,9 +170,10 @@ def of_accuracy(records: Mapping[str, Record]) -> str:
 
 def of_halves(records: Mapping[str, Record]) -> str:
     """How many genes are trusted."""
-    halves = records["halves_distilled"]
-    n_kept = len(trusted_genes(halves))
-    return f"{n_kept} genes are trusted: at most one of them is expected to be kept by chance"
+    n_trusted = len(trusted_genes(records["halves_distilled"]))
+    if n_trusted < 2:
+        return f"{number_and_noun(n_trusted, 'gene')} can be trusted"
+    return f"{n_trusted} genes are trusted: at most one of them is expected to be kept by chance"
 
 
 def of_effects(records: Mapping[str, Record]) -> str:

@@ -7,10 +7,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.collections import FillBetweenPolyCollection, PathCollection
 from matplotlib.colors import to_hex, to_rgba_array
+from matplotlib.offsetbox import DrawingArea
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from matplotlib.tri import TriContourSet
 from sklearn.linear_model import LinearRegression
+
+from sbnn.plotting.common import EDGE_NAME, NAME_LINE
 
 
 def tick_names(axis):
@@ -18,8 +21,30 @@ def tick_names(axis):
 
 
 def texts_on(ax):
-    """Texts without the letter of a panel."""
-    return [text for text in ax.texts if getattr(text, "xycoords", "data") == "data"]
+    """Texts without the letter of a panel and the names at the edge."""
+    texts = [text for text in ax.texts if text.get_gid() != EDGE_NAME["gid"]]
+    return [text for text in texts if getattr(text, "xycoords", "data") == "data"]
+
+
+def assert_named_at_edge(ax, names, values, colors):
+    """Names have the colours of their lines and stand beside the axes, as high as values or apart.
+
+    They are in the order of the values, at least a line apart.
+    """
+    texts = [text for text in ax.texts if text.get_gid() == EDGE_NAME["gid"]]
+    assert [text.get_text() for text in texts] == names
+    assert colors_of(texts) == colors
+    order = np.argsort(values)
+    boxes = [texts[place].get_window_extent() for place in order]
+    heights = np.array([(box.y0 + box.y1) / 2 for box in boxes])
+    figure = ax.get_figure(root=True)
+    assert np.diff(heights).min() > 0.99 * NAME_LINE * figure.dpi
+    frame = ax.get_window_extent()
+    assert frame.y0 - 1 < heights.min() < heights.max() < frame.y1 + 1
+    assert all(frame.x1 < box.x0 < box.x1 < figure.bbox.x1 for box in boxes)
+    wanted = ax.transData.transform([(1, value) for value in np.array(values)[order]])[:, 1]
+    shift = np.abs(heights - wanted.clip(frame.y0, frame.y1)).max()
+    assert shift < len(names) * NAME_LINE * figure.dpi
 
 
 def lines_of(ax, **properties):
@@ -92,9 +117,15 @@ def nearest_groups(ax, xy, groups):
 
 def legend_of(figure):
     """Texts and colours of the entries, in order."""
+    return [(text, color) for text, [color] in shades_of(figure).items()]
+
+
+def shades_of(figure):
+    """By text of the legend, the colours of its dots."""
     [legend] = figure.legends
     texts = [text.get_text() for text in legend.get_texts()]
-    return list(zip(texts, colors_of(legend.legend_handles), strict=True))
+    dots = [area.get_children() for area in legend.findobj(DrawingArea)]
+    return dict(zip(texts, map(colors_of, dots), strict=True))
 
 
 def slopes_of(ax):

@@ -26,14 +26,13 @@ from material.records import (
     METHODS,
     NARROW,
     NETWORK,
+    OTHER_HALVES,
     OTHER_WIDTHS,
     OUTPUTS,
     PATHS,
     PUBLISHED,
-    REPEATS,
     RIDGE,
     SCREENS,
-    SEEDS,
     SELECTION,
     TRUST,
     TSNE,
@@ -99,7 +98,7 @@ def draw(name, change):
         "published": (OTHER_WIDTHS, {"pretraining": True}),
     }
     models = {"linear": (LINEAR, {"rank": 16}), "ridge": change(RIDGE)}
-    selections = {"halves": HALVES, "seeds": change(SEEDS), "repeats": REPEATS}
+    selections = {"distilled": HALVES, "published": change(OTHER_HALVES)}
     scores = [(change(OTHER_WIDTHS), {"n_components": 64, "pretraining": True})]
     scores.append((WIDTHS, {"n_components": 2}))
     scores_of_methods = {
@@ -127,15 +126,14 @@ def draw(name, change):
         case "output_accuracy":
             return plotting.output_accuracy(models)
         case "width_and_stability":
-            return plotting.width_and_stability(networks, selections, models)
+            outputs_of = ["ridge", "absent"]
+            return plotting.width_and_stability(networks, selections, models, outputs_of)
         case "tsne_pair":
             return plotting.tsne_pair(change(TSNE), titles=("genes", "traits"))
         case "cell_maps":
             return cell_maps(change)
         case "map_trust_subplots":
             return plotting.map_trust_subplots(change(TRUST), change(NARROW))
-        case "bibiplot":
-            return plotting.bibiplot(change(NARROW))
         case "effect_map":
             return plotting.effect_map(change(EFFECTS))
         case "gene_selection_curve":
@@ -145,9 +143,9 @@ def draw(name, change):
         case "selection_frequencies":
             return plotting.selection_frequencies(change(HALVES))
         case "latent_subplots":
-            return plotting.latent_subplots(change(NARROW), scores=scores[1:])
+            return plotting.latent_subplots(WIDE, change(NARROW), scores)
         case "family_zoom":
-            return plotting.family_zoom(WIDE, change(NARROW), "A", scores)
+            return plotting.family_zoom(change(NARROW), "A", scores[1])
         case "model_overview":
             return plotting.model_overview(
                 change(NARROW), halves=HALVES, folds=change(WIDTHS), true_genes=["GeneC"]

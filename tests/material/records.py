@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import scale
 
+from sbnn.data.colors import HUES
 from sbnn.dynamics.report import MAPPED_METHODS, PUBLISHED_ACCURACY
 from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.folds import paper_folds
@@ -224,8 +225,6 @@ OTHER_WIDTHS = folds_record(
     seed=5,
     n_selected=np.full((3, 5), 10),
 )
-SEEDS = replace(halves_of(1), settings=OTHER_WIDTHS.settings)
-REPEATS = replace(halves_of(2), settings=WIDTHS.settings)
 #: 20 genes are as good as 40, and fewer are not.
 GENES_CURVE = folds_record(
     "DistilledBottleneckRegressor",
@@ -234,9 +233,12 @@ GENES_CURVE = folds_record(
     n_selected=np.full((3, 4), 10),
     test_r2=np.array([0.05, 0.1, 0.5, 0.5]) + rng.uniform(-0.02, 0.02, size=(3, 4)),
 )
-HALVES = halves_of(0)
+HALVES = replace(halves_of(0), settings=WIDTHS.settings)
+OTHER_HALVES = replace(halves_of(1), settings=OTHER_WIDTHS.settings)
 NARROW, WIDE = fit_of(2), fit_of(64)
-CELL_COLORS = NARROW.labels["type"].map(dict(zip(TYPES, COLORS, strict=True)))
+#: Of families of several types, which have hues of their own.
+FAMILY_HUES = dict(zip("ABC", HUES[:3], strict=True))
+CELL_COLORS = NARROW.labels["family"].map(FAMILY_HUES)
 TSNE = replace(
     NARROW,
     values=NARROW.values

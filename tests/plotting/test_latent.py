@@ -40,8 +40,8 @@ rows = pytest.mark.parametrize(
 )
 
 
-def part_of_zoom(*places):
-    part = axes_of("family_zoom")[0].get_figure(root=True)
+def part_of_maps(*places):
+    part = axes_of("latent_subplots")[0].get_figure(root=True)
     for place in places:
         part = part.subfigs[place]
     return part
@@ -56,13 +56,13 @@ def assert_maps(subplots, fit, values):
 @rows
 def test_titles_have_the_mean_r2(row, fit, folds, point):
     r2 = folds.test_r2[:, point].mean()
-    assert part_of_zoom(row).get_suptitle().endswith(f": test R² {r2:.2f}")
+    assert part_of_maps(row).get_suptitle().endswith(f": test R² {r2:.2f}")
 
 
 @rows
 def test_maps_of_genes_are_ordered_by_norm(row, fit, folds, point):
     order = np.argsort(-fit.gene_norms)[:6]
-    subplots = part_of_zoom(row, 0).axes[:6]
+    subplots = part_of_maps(row, 0).axes[:6]
     assert [ax.get_title() for ax in subplots] == [GENES[gene] for gene in order]
     assert_maps(subplots, fit, fit.predicted_expression[:, order])
 
@@ -72,39 +72,46 @@ def test_maps_of_outputs_have_their_r2(row, fit, folds, point):
     """Those of the published figure, and then those predicted best."""
     order = [1, 0, 2, 5, 4, 3]
     r2 = folds.test_feature_r2[:, point].mean(axis=0)
-    subplots = part_of_zoom(row, 2).axes[:6]
+    subplots = part_of_maps(row, 2).axes[:6]
     assert [ax.get_title() for ax in subplots] == [f"{OUTPUTS[i]} {r2[i]:.2f}" for i in order]
     assert_maps(subplots, fit, fit.predictions[:, order])
 
 
 @rows
-def test_cells_have_places_and_colours_of_types(row, fit, folds, point):
-    [ax] = part_of_zoom(row, 1).axes
+def test_cells_have_places_and_colours_of_families(row, fit, folds, point):
+    [ax] = part_of_maps(row, 1).axes
     assert_allclose(cells_of(ax), cells_at(map_coordinates(fit), CELL_COLORS))
 
 
-def test_enlarged_cells_are_those_of_the_family():
-    part = part_of_zoom(2)
-    cells = np.arange(0, 90, 3)
-    colors = NARROW.labels["type"][cells].map({"A1": BLUE, "A2": VERMILLION})
-    expected = cells_at(map_coordinates(NARROW)[cells], colors)
-    assert_allclose(cells_of(part.axes[0]), expected)
-    assert [text.get_text() for text in texts_on(part.axes[0])] == ["A1", "A2"]
-    assert legend_of(part) == [("A1 (15)", BLUE.lower()), ("A2 (15)", VERMILLION.lower())]
+def test_the_family_is_in_colour_among_all_cells_and_enlarged():
+    whole, enlarged, *_ = axes_of("family_zoom")
+    places = map_coordinates(NARROW)
+    colors = NARROW.labels["type"].map({"A1": BLUE, "A2": VERMILLION})
+    assert_allclose(cells_of(whole), cells_at(places, colors.fillna("#D0D0D0")))
+    assert_allclose(cells_of(enlarged), cells_at(places[::3], colors[::3]))
+    assert [text.get_text() for text in texts_on(enlarged)] == ["A1", "A2"]
+    expected = [("A1 (15)", BLUE.lower()), ("A2 (15)", VERMILLION.lower())]
+    assert legend_of(whole.get_figure()) == expected
+
+
+def test_a_frame_shows_what_is_enlarged():
+    whole, enlarged, *_ = axes_of("family_zoom")
+    [frame] = whole.patches
+    corners = np.transpose([enlarged.get_xlim(), enlarged.get_ylim()])
+    assert_allclose(frame.get_bbox().get_points(), corners)
 
 
 def test_types_that_differ_by_a_number_have_one_colour():
     record = fit_record()
     names = ["Vip Chat_1", "Vip Chat_2", "Vip Gpc3", *(f"Vip {x}" for x in "vwxyz")]
     record.values["labels"] = pd.DataFrame({"family": "Vip", "type": np.resize(names, 90)})
-    part = plotting.family_zoom(record).subfigs[1]
-    texts = [text for text, _ in legend_of(part)]
+    texts = [text for text, _ in legend_of(plotting.family_zoom(record))]
     assert texts == ["Chat (24)", "Gpc3 (11)", "v (11)", "w (11)", "x (11)", "others (22)"]
 
 
 def test_large_maps_show_a_marker_and_two_outputs():
     """No gene has the name of the family."""
-    subplots = part_of_zoom(2).axes[1:4]
+    subplots = axes_of("family_zoom")[2:5]
     marker = NARROW.predicted_expression[::3].mean(axis=0).argmax()
     r2 = WIDTHS.test_feature_r2[:, 1].mean(axis=0)
     outputs = [f"Tau, test R² {r2[0]:.2f}", f"Rebound, test R² {r2[2]:.2f}"]
@@ -115,7 +122,7 @@ def test_large_maps_show_a_marker_and_two_outputs():
 
 def test_colours_of_large_maps_leave_out_extremes():
     """The lowest and the highest 2 % of the predictions in the square."""
-    ax = part_of_zoom(2).axes[2]
+    ax = axes_of("family_zoom")[3]
     low, high = np.transpose([ax.get_xlim(), ax.get_ylim()])
     places = map_coordinates(NARROW)
     is_shown = ((places > low) & (places < high)).all(axis=1)
@@ -125,7 +132,7 @@ def test_colours_of_large_maps_leave_out_extremes():
 
 
 def test_the_most_frequent_family_replaces_an_absent_one():
-    assert "A enlarged" in figure_text(plotting.family_zoom(NARROW))
+    assert "types of A (cells)" in figure_text(plotting.family_zoom(NARROW))
 
 
 def test_names_are_drawn_literally(tmp_path):

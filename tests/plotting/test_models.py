@@ -19,11 +19,10 @@ from material.records import (
     FREQUENCIES,
     HALVES,
     LINEAR,
+    OTHER_HALVES,
     OTHER_WIDTHS,
     OUTPUTS,
-    REPEATS,
     RIDGE,
-    SEEDS,
     WIDTHS,
     folds_record,
 )
@@ -140,29 +139,39 @@ def test_widths_have_a_logarithmic_axis():
     assert ax.get_xlabel() == f"units of the bottleneck, d ({settings})"
 
 
-def test_bars_are_frequencies_of_first_fits():
+def test_bars_are_frequencies_of_the_first_halves():
     ax = axes_of("width_and_stability")[1]
     assert_allclose([bar.get_height() for bar in ax.patches], FREQUENCIES)
     assert tick_names(ax.xaxis) == HALVES.gene_names[:10].tolist()
+    bold = [name.get_text() for name in ax.get_xticklabels() if name.get_fontweight() == "bold"]
+    assert bold == HALVES.gene_names[:2].tolist(), "trusted ones"
     assert ax.get_xlim()[1] > 9.36, "the last bar has room"
     assert "100%" in tick_names(ax.yaxis)
 
 
-@pytest.mark.parametrize(("line", "record", "shift"), [(0, SEEDS, -0.2), (1, REPEATS, 0.2)])
-def test_markers_are_frequencies_of_other_fits(line, record, shift):
-    frequencies = dict(zip(record.gene_names, FREQUENCIES, strict=False))
+def test_markers_are_frequencies_of_other_halves():
+    frequencies = dict(zip(OTHER_HALVES.gene_names, FREQUENCIES, strict=False))
     expected = [frequencies.get(gene, 0) for gene in HALVES.gene_names[:10]]
-    drawn = axes_of("width_and_stability")[1].lines[line]
+    [drawn] = axes_of("width_and_stability")[1].lines
+    assert drawn.get_linestyle() == "None"
     assert_allclose(np.nan_to_num(drawn.get_ydata()), expected)
-    assert_allclose(drawn.get_xdata(), np.arange(10) + shift)
+    assert_allclose(drawn.get_xdata(), np.arange(10))
 
 
-def test_fits_have_colours_and_count_their_genes():
+def test_halves_have_colours_of_their_model_and_count_their_genes():
     ax = axes_of("width_and_stability")[1]
-    assert colors_of(ax.lines) == [to_hex(VERMILLION), to_hex(GREEN)]
+    assert colors_of(ax.lines) == [to_hex(VERMILLION)]
+    assert {to_hex(bar.get_facecolor()) for bar in ax.patches} == {to_hex(GREEN)}
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
-    genes = "2 genes in all fits, 10 in any"
-    assert texts == [f"{name}: {genes}" for name in ("seeds", "repeats", "halves")]
+    genes = "20 halves: 2 genes on 90% or more"
+    assert texts == [f"published, {genes}", f"distilled, {genes}"]
+
+
+def test_outputs_are_of_some_of_the_compared_models():
+    """Those of the models that are there."""
+    *_, compared, outputs = axes_of("width_and_stability")
+    assert tick_names(compared.yaxis) == ["linear", "ridge"]
+    assert labels_of(outputs.containers) == ["ridge"]
 
 
 def test_outputs_are_sorted_by_the_first_model():

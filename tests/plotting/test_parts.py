@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from material.records import fit_record, made_up
+from material.records import FAMILY_HUES, fit_record, made_up
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -27,12 +27,11 @@ def fit():
 
 
 def test_families_are_counted_most_frequent_first(fit):
-    """In the colour of their most frequent type."""
     table = colors.Groups(fit).table.reset_index()
     assert table.to_numpy().tolist() == [
-        ["B", 30, "#00AA00"],
-        ["C", 30, "#3333CC"],
-        ["A", 27, "#BB3300"],
+        ["B", 30, FAMILY_HUES["B"]],
+        ["C", 30, FAMILY_HUES["C"]],
+        ["A", 27, FAMILY_HUES["A"]],
         ["unknown", 3, GREY],
     ]
 
@@ -43,7 +42,7 @@ def test_unknown_cells_come_last(fit):
 
 
 def test_cells_without_a_colour_are_grey(fit):
-    unknown, uncoloured, cell = colors.Groups(fit).colors[[0, 1, 4]]
+    unknown, uncoloured, cell = colors.Groups(fit, by_type=True).colors[[0, 1, 4]]
     assert (unknown, uncoloured, cell) == (GREY, GREY, "#00AA00")
 
 
@@ -57,9 +56,12 @@ def test_colours_differ_without_red_and_green(room):
     assert pdist(seen).min() > 0.09
 
 
-def test_families_without_types_need_no_explanation(fit):
-    fit.labels["type"] = fit.labels["family"]
-    assert colors.Groups(fit).title == "families (cells)"
+@pytest.mark.parametrize(
+    ("by_type", "title"),
+    [(False, "families (cells)"), (True, "families (cells), with the colours of their types")],
+)
+def test_a_key_says_whether_colours_are_of_types(fit, by_type, title):
+    assert colors.Groups(fit, by_type).title == title
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.68, 0.79), (0.2, 0.9), (0.02, 0.4)])
@@ -233,6 +235,7 @@ def record_of(model, params, **values):
             reading.model_title(record_of("Other", {"n_components": 3, "n_genes": 1})),
             "Other, d = 3, 1 gene",
         ),
+        (reading.dataset_title("lee_human_shared"), "human cortex, shared features"),
     ],
 )
 def test_names_and_numbers_are_written_short(text, expected):

@@ -16,6 +16,7 @@ from sbnn import explore, paired
 from sbnn.data.colors import GREY
 from sbnn.own_data.explorer import columns
 from sbnn.own_data.explorer.columns import page_data
+from sbnn.plotting.colors import Groups
 from sbnn.results import Record
 
 
@@ -95,6 +96,12 @@ def test_types_are_sorted_by_count(few_cells):
     assert types["names"] == ["p", "B1", "r"]
     assert types["colors"] == [GREY, "#00AA00", GREY]
     assert types["codes"] == np.resize([0, 1, 0, 2, 1], 14).tolist()
+
+
+def test_families_have_the_colours_of_maps(few_cells):
+    families = page_data(few_cells)["groups"]["family"]
+    of_cells = np.take(families["colors"], families["codes"])
+    assert of_cells.tolist() == Groups(few_cells).colors.tolist()
 
 
 def test_families_are_groups_unless_they_equal_types(few_cells):
