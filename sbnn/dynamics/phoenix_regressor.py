@@ -29,7 +29,7 @@ from sbnn.dynamics.training import (
     PhoenixTraining,
 )
 
-#: Differences of the published code from the default, measured in docs/differences.md.
+#: Differences of the published code from the default, measured in docs/methods.md.
 PUBLISHED_OPTIONS = (
     "prune_before_epoch",  # weights are pruned at the start of the scheduled epoch
     "keep_moments",  # Adam keeps its moments when weights are pruned
