@@ -44,8 +44,8 @@ MOST_FOREST_CELLS = 10_000  # on which trees are trained
 PRIOR_CELLS = 100  # weight of the assumptions that trees are as good as networks, and slopes are 1
 TEACHER_BATCH_SIZE = 128  # of each network of the teacher
 MEASURED_BATCH_SIZE = 64  # of the student, beside twice as many labelled cells
-# In the loss, relative to a labelled cell. Test R2 is as high with 0; measured cells are kept because a
-# teacher that sees few of very many cells could be worse than they are.
+# In the loss, relative to a labelled cell. Test R2 is as high with 0; measured cells are kept
+# because a teacher that sees few of very many cells could be worse than they are.
 WEIGHT_OF_MEASURED = 0.15
 RECORDED_EVERY = 100  # steps of the student
 MOST_WATCHED_CELLS = 20_000  # on which R2 is recorded
