@@ -1,7 +1,7 @@
 """Types of cells of other donors, laboratories and conditions: F1, log loss and calibration.
 
     python benchmarks/ephys_types_elsewhere.py            # from the committed record, or measured
-    python benchmarks/ephys_types_elsewhere.py --fresh    # measured (about 2 CPU minutes)
+    python benchmarks/ephys_types_elsewhere.py --fresh    # measured
 
 Human cells (`lee_human`) of left-out donors (five folds), as they are and as another laboratory
 might measure them (`laboratory`), and human cells of the other condition (acute slices or culture)

@@ -44,7 +44,9 @@ MOST_FOREST_CELLS = 10_000  # on which trees are trained
 PRIOR_CELLS = 100  # weight of the assumptions that trees are as good as networks, and slopes are 1
 TEACHER_BATCH_SIZE = 128  # of each network of the teacher
 MEASURED_BATCH_SIZE = 64  # of the student, beside twice as many labelled cells
-WEIGHT_OF_MEASURED = 0.15  # in the loss, relative to a labelled cell
+# In the loss, relative to a labelled cell. Test R2 is as high with 0; measured cells are kept
+# because a teacher that sees few of very many cells could be worse than they are.
+WEIGHT_OF_MEASURED = 0.15
 RECORDED_EVERY = 100  # steps of the student
 MOST_WATCHED_CELLS = 20_000  # on which R2 is recorded
 
@@ -67,7 +69,8 @@ class DistilledSettings:
     n_teachers: int = 5
     #: Bottleneck units of the teacher's networks.
     teacher_width: int = 16
-    #: Steps of each network of the teacher.
+    #: Steps of each network of the teacher. With 300, test R2 was 0.002 higher on average, but the
+    #: maps of M1 by other seeds differed more (mean R2 between two maps 0.81 instead of 0.94).
     steps_of_teachers: int = 400
     #: Peak learning rate of the teacher's networks.
     rate_of_teachers: float = 5e-3
@@ -79,7 +82,7 @@ class DistilledSettings:
     swapped: float = 0.15
     #: SD of the noise of artificial cells, relative to the SDs of the genes.
     augmentation_noise: float = 0.25
-    #: Steps of the student.
+    #: Steps of the student. From 1500 to 3000, test R2 differed by at most 0.002.
     steps_of_student: int = 2000
     #: Peak learning rate of the student.
     rate_of_student: float = 1e-2
