@@ -74,6 +74,17 @@ def test_the_table_of_weak_signals_is_that_of_the_committed_scores():
     assert table in (ROOT / "docs" / "methods.md").read_text()
 
 
+def test_the_table_of_the_guide_is_that_of_the_committed_scores():
+    means = weak_signals.summarise(pd.read_csv(weak_signals.SAVED)).loc["M1"]
+    rows = {n: means.loc[n, ["distilled", "ridge", "stacked"]] for n in (60, 240)}
+    models = ["distilled, d=2", "ridge, all genes", "distilled + ridge, all genes"]
+    overview = system_report("sbnn").overview(SAVED_MODELS)["Test R2 on every data set"]
+    rows[1213] = overview.loc["scala", models].str.split().str[0]
+    page = (ROOT / "docs" / "guide.md").read_text()
+    for n_cells, row in rows.items():
+        assert f"| {n_cells} | {' | '.join(f'{float(r2):.3f}' for r2 in row)} |" in page
+
+
 @pytest.mark.parametrize(("n_cells", "model"), [(120, "distilled"), (60, "stacked")])
 def test_losses_on_factors_are_those_of_the_committed_scores(n_cells, model):
     scores = pd.read_csv(weak_signals.SAVED).query(f"signal == 'factors' and cells == {n_cells}")
