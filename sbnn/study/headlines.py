@@ -112,8 +112,8 @@ def of_stability(records: Mapping[str, Record]) -> str:
     texts = []
     for title, record in repeated_fits(records).items():
         n_kept = (gene_frequency(record) >= OFTEN_KEPT).sum()
-        texts.append(f"{title} keeps {n_kept}")
-    return f"on {OFTEN_KEPT:.0%} of the halves, {' genes, '.join(texts)}"
+        texts.append(f"{n_kept} by the {title.split()[1].rstrip(',')} network")
+    return f"genes kept on {OFTEN_KEPT:.0%} of the halves: {', '.join(texts)}"
 
 
 def of_tsne(records: Mapping[str, Record]) -> str:
