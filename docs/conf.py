@@ -80,7 +80,6 @@ nitpick_ignore_regex = [("py:obj", ".*")]
 def setup(app):
     """Document our methods of classes, not inherited ones; write formulas as MathML.
 
-    The log of what was tried is no page: links to it become downloads, as those to scripts are.
     Links of pictures to themselves open the picture. Numbers in tables stay on one line. Links to
     sections of a notebook, which Jupyter names by their words, take the form that GitHub has.
     Examples of `sbnn.plotting` run from the root of the checkout, where ``make docs`` is called.
@@ -89,9 +88,6 @@ def setup(app):
     def is_of_others(app, what, name, obj, skip, options):
         home = getattr(getattr(obj, "fget", obj), "__module__", None)
         return True if home is not None and not home.startswith("sbnn") else None
-
-    def without_logs(app, page, source):
-        source[0] = re.sub(r"\]\(([\w./]*\btries\.md)[^)]*\)", r"](path:\1)", source[0])
 
     def with_own_anchors(app, page, source):
         def slug(link):
@@ -121,7 +117,6 @@ def setup(app):
     app.connect("doctree-resolved", keep_numbers_whole)
     app.connect("autodoc-skip-member", is_of_others)
     app.connect("autodoc-process-docstring", with_drawn_figure)
-    app.connect("source-read", without_logs)
     app.connect("source-read", with_own_anchors)
     in_line, block = ((formula(display), None) for display in ("inline", "block"))
     app.add_html_math_renderer("mathml", in_line, block)
@@ -197,7 +192,7 @@ html_copy_source = False
 # the pages stand in folders, as in the checkout
 html_additional_pages = {"index": "to_first_page.html"}
 html_theme_options = {
-    "logo": {"text": "sbnn"},
+    "logo": {"text": f"sbnn {version}"},
     "header_links_before_dropdown": 7,
     "show_toc_level": 2,
     "navigation_with_keys": False,
