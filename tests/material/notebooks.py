@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import json
+import re
 
 import matplotlib.pyplot as plt
 from IPython.display import display
@@ -32,6 +33,17 @@ def run_proof(text, **parameters):
 
 def read_cells(path):
     return json.loads(path.read_text(encoding="utf-8"))["cells"]
+
+
+def shown_rows(name):
+    """Rows of all tables that a notebook shows, each a list of the texts of its cells."""
+    rows = []
+    for cell in read_cells(NOTEBOOKS / f"{name}.ipynb"):
+        for output in cell.get("outputs", ()):
+            html = "".join(output.get("data", {}).get("text/html", ""))
+            for row in re.findall(r"<tr.*?</tr>", html, re.DOTALL):
+                rows.append(re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL))
+    return rows
 
 
 def code_cells(path):

@@ -1,6 +1,7 @@
 """Committed results of screens, and the benchmark that made them."""
 
 import importlib
+import re
 import sys
 from itertools import product
 from types import SimpleNamespace
@@ -11,12 +12,14 @@ import pytest
 from material.comparisons import assert_same, interval, interval_text
 from material.drawn import error_bars
 from material.figures import axes_of
+from material.notebooks import shown_rows
 from material.paths import ROOT, SAVED_MODELS
 from material.records import SCREENS
 
 from sbnn import load_dataset, results
 from sbnn.evaluation import runs
 from sbnn.mechanism_shift import SparseShiftVAE, edges_of, report, z_score_expression
+from sbnn.study import command
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 benchmark = importlib.import_module("screen_rivals")
@@ -66,16 +69,93 @@ def test_the_benchmark_takes_its_committed_results(monkeypatch):
     assert len(tables_of_simulated) == 8
 
 
-def test_the_page_has_the_tables_of_held_out_cells():
-    page = (ROOT / "docs" / "mechanism_shift.md").read_text()
+@pytest.fixture(scope="module")
+def page():
+    return (ROOT / "docs" / "mechanism_shift.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Rows of the tables of the notebook."""
+    return shown_rows("06_mechanism_shift")
+
+
+def texts_of(table):
+    """Rows of a table of texts, with their labels."""
+    return [list(row) for row in table.itertuples(name=None)]
+
+
+def numbers_of(text):
+    """Mean and limits of an interval."""
+    return [float(number) for number in re.findall(r"[+-][\d.]+", text)]
+
+
+def test_the_page_has_the_table_of_edges_in_half_of_the_cells(page):
     records = {}
     for dataset in ("papalexi", "simulated_screen"):
         records |= report.read_screens_records(SAVED_MODELS / dataset)
-    *_, of_default, likelihoods, edges = report.screens_tables(records).values()
-    assert to_markdown(likelihoods) in page
+    *_, edges = report.screens_tables(records).values()
     assert to_markdown(edges) in page
-    *others, last = of_default.squeeze()
-    assert f"Its own IWELBO is {', '.join(others)} and {last}" in " ".join(page.split())
+
+
+def test_the_notebook_has_the_tables_of_held_out_cells(rows):
+    tables = report.screens_tables(report.read_screens_records(SAVED_MODELS / "papalexi"))
+    *_, of_default, likelihoods, _ = tables.values()
+    for row in texts_of(of_default) + texts_of(likelihoods):
+        assert row in rows
+
+
+def test_sparse_shifts_do_not_raise_the_likelihood_of_held_out_cells():
+    """As the page says; effects on genes raise it, on average by less than half a nat."""
+    for dataset in ("papalexi", "simulated_screen"):
+        tables = report.screens_tables(report.read_screens_records(SAVED_MODELS / dataset))
+        table = tables["Held-out cells, IWELBO of the default minus others"]
+        for rival in ("iVAE", "SAMS-VAE"):
+            for text in table.loc[f"{rival}, our training + effects"]:
+                _, low, high = numbers_of(text)
+                assert low < 0 < high
+        for text in table.loc["SVAE+, our training"]:
+            mean, low, _ = numbers_of(text)
+            assert low > 0
+            assert mean < 0.5
+
+
+@pytest.fixture(scope="module")
+def of_simulated():
+    """Tables of the simulated screens by title."""
+    return report.screens_tables(report.read_screens_records(SAVED_MODELS / "simulated_screen"))
+
+
+def test_the_page_has_the_scores_on_screens_of_the_published_size(page, of_simulated):
+    shown = ["MCC", "SD", "edge F1", "published F1", "CPU s"]
+    assert to_markdown(of_simulated["Simulated screens, script"][shown]) in page
+
+
+def test_the_notebook_has_the_scores_on_small_screens(rows, of_simulated):
+    scores = of_simulated["Simulated screens, small"][["MCC", "edge F1", "published F1"]]
+    for row in texts_of(scores.map("{:.3f}".format)):
+        assert row in [shown[:4] for shown in rows]
+    for row in texts_of(of_simulated["The default minus the others, small"]):
+        assert row in rows
+
+
+@pytest.mark.parametrize("size", ["small", "script"])
+def test_the_notebook_has_svae_minus_the_published_methods(size, rows, of_simulated):
+    table = of_simulated[f"Simulated screens, {size}, published methods"].drop(columns="ELBO")
+    for row in texts_of(table):
+        assert row in [shown[-4:] for shown in rows]
+
+
+def test_our_training_is_ahead_of_others_where_the_page_says_so(of_simulated):
+    def low_of(size, score, method):
+        return numbers_of(of_simulated[f"The default minus the others, {size}"][score][method])[1]
+
+    assert low_of("script", "MCC", "PCA, unmixed") > 0 > low_of("small", "MCC", "PCA, unmixed")
+    assert low_of("script", "edge F1", "PCA, unmixed") > 0
+    for method in ("VAE", "iVAE", "sVAE", "SVAE+"):
+        assert low_of("small", "ELBO", method) > 0
+        assert low_of("script", "ELBO", method) > 0
+        assert low_of("script", "IWELBO, held out", method) > 0
 
 
 def test_tables_of_differences_have_differences_alone():
@@ -85,19 +165,41 @@ def test_tables_of_differences_have_differences_alone():
     assert all(text[0] in "+-" and text.endswith("]") for text in table.to_numpy().ravel())
 
 
-def test_the_page_has_the_tables_of_held_out_perturbations():
-    page = (ROOT / "docs" / "mechanism_shift.md").read_text()
+def test_the_command_prints_the_tables_of_held_out_perturbations(capsys, monkeypatch):
     records = report.read_screens_records(SAVED_MODELS / "simulated_screen")
     new = {name: record for name, record in records.items() if name.startswith("new_")}
-    small, script = report.screens_tables(new).values()
-    assert to_markdown(small) in page
-    assert to_markdown(script) in page
+    monkeypatch.chdir(ROOT)
+    command.report(results="simulated_screen")
+    printed = capsys.readouterr().out
+    tables = report.screens_tables(new)
+    assert len(tables) == 2
+    for title, table in tables.items():
+        assert f"{title}\n\n{table.to_string()}" in printed
+
+
+def test_the_page_sums_up_held_out_perturbations(page, of_simulated):
+    """Differences from published methods stand in the table of claims."""
+    claims = (ROOT / "docs" / "results.md").read_text()
+    column = "IWELBO after: SVAE+ minus it"
+    small, script = (
+        of_simulated[f"Held-out perturbations, simulated, {size} (nats per cell)"][column]
+        for size in ("small", "script")
+    )
+    for rival in ("VAE", "iVAE", "sVAE"):
+        assert f"{rival} {script[rival]}" in claims
+    for table in (small, script):
+        assert numbers_of(table["VAE"])[1] > 0
+        for rival in ("iVAE", "sVAE"):
+            assert numbers_of(table[rival])[1] < 0
+    mean, low, high = numbers_of(script["SVAE+, our training"])
+    assert f"by {-mean:.1f} [{-high:.1f}, {-low:.1f}] nats per cell" in " ".join(page.split())
+    _, low, high = numbers_of(small["SVAE+, our training"])
+    assert low < 0 < high
 
 
 @pytest.fixture(scope="module")
-def changes_by_page():
+def changes_by_page(page):
     """A function of a screen, as the page computes log fold changes."""
-    page = (ROOT / "docs" / "mechanism_shift.md").read_text()
     [code] = [block for block in page.split("```") if "changes = " in block]
     code = code.removeprefix("python").replace("non-targeting", benchmark.CONTROL)
 
