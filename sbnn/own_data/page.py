@@ -146,7 +146,7 @@ def judge(summary: Mapping[str, Any]) -> tuple[str, str]:
     difference = scores.get("minus_ridge")
     if difference is None:
         return "better", f"{headline}."
-    comparison = "about as well as by ridge on all genes"
+    comparison = "not distinguishable from ridge on all genes"
     if difference["low"] > 0:
         comparison = "better than by ridge on all genes"
     if difference["high"] < 0:

@@ -349,13 +349,13 @@ def _draw_linear(ax, srrr, network, published):
     """Draw the test R2 of linear models against the number of genes."""
     color = MODEL_COLORS["linear"]
     mean_genes = srrr.n_selected.mean(0)
-    for rank, _, line_style, label in linear_models(srrr, network):
+    for rank, _, line_style, _ in linear_models(srrr, network):
         points = srrr.points(rank=rank)
         points.sort(key=lambda point: mean_genes[point])
         points = [point for point in points if mean_genes[point] >= 1]
         r2 = srrr.test_r2[:, points]
         draw_band(ax, mean_genes[points], r2, color=color, ls=line_style)
-        name_at_edge(ax, r2[:, -1].mean(), label, color)
+        name_at_edge(ax, r2[:, -1].mean(), f"sRRR, rank {rank}", color)
         for row in published_rows(published, rank=rank):
             n_genes, r2 = row["n_genes"], row["test_r2"]
             ax.plot(n_genes, r2, color=color, zorder=4, **PUBLISHED_MARKER)

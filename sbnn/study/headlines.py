@@ -56,11 +56,10 @@ def of_genes(records: Mapping[str, Record]) -> str:
         width: network.test_r2[:, network.find(n_components=width, **report.STANDARD)].mean()
         for width in COMPARED_WIDTHS
     }
-    n_genes = round(network.n_selected.mean())
     texts = [f"{r2:.3f} with {width} units" for width, r2 in by_width.items()]
     return (
-        f"{n_genes} genes give a test R² of {' and '.join(texts)}, "
-        f"ridge on {len(ridge.gene_names)} genes {ridge.test_r2.mean():.3f}"
+        f"the published network has a test R² of {' and '.join(texts)}, "
+        f"ridge {ridge.test_r2.mean():.3f}"
     )
 
 
@@ -138,7 +137,10 @@ def of_selection(records: Mapping[str, Record]) -> str:
     selection, fit = records["gene_selection"], records["fit_distilled_2d"]
     selected = set(selection.gene_names[selection.selected])
     n_kept = len(selected & set(fit.kept_genes))
-    return f"{len(selected)} genes are selected; {n_kept} of {len(fit.kept_genes)} of the network"
+    return (
+        f"{len(selected)} of {len(selection.gene_names)} genes lie right of the curve, among them "
+        f"{n_kept} of the {len(fit.kept_genes)} of the network"
+    )
 
 
 def of_overview(records: Mapping[str, Record]) -> str:
@@ -163,9 +165,12 @@ def of_accuracy(records: Mapping[str, Record]) -> str:
     points = folds.find(n_components=2), 0
     difference = paired_difference(folds, ridge, "test_r2", points)
     n_genes = round(folds.n_genes(points[0]))
-    how = "as well as" if difference.low <= 0 <= difference.high else "better than"
-    how = "worse than" if difference.high < 0 else how
-    return f"{n_genes} genes in 2 units predict {how} ridge on {len(ridge.gene_names)} genes"
+    how = "not distinguishable from"
+    if difference.low > 0:
+        how = "better than"
+    if difference.high < 0:
+        how = "worse than"
+    return f"{n_genes} genes in 2 units are {how} ridge on {len(ridge.gene_names)} genes"
 
 
 def of_halves(records: Mapping[str, Record]) -> str:

@@ -52,7 +52,7 @@ def of_outputs(n_outputs=2, interval=BETTER, **predicted):
         (WORSE, WORSE, "stop", "Stop here"),
         (BETTER, None, "better", "test R² 0.06."),
         (BETTER, BETTER, "better", "better than by ridge"),
-        (BETTER, NOISE, "better", "about as well as by ridge"),
+        (BETTER, NOISE, "better", "not distinguishable from ridge"),
         (
             BETTER,
             WORSE,
