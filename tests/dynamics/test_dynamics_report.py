@@ -17,11 +17,11 @@ from material.drawn import (
     tick_names,
 )
 from material.figures import axes_of
-from material.paths import ROOT, SAVED_MODELS
+from material.notebooks import rows_of, shown_rows
+from material.paths import SAVED_MODELS
 from material.records import DYNAMICS, EFFECTS_OF_NETWORKS, PATHS
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
-from pages import to_markdown
 from sklearn.metrics import roc_auc_score
 
 from sbnn.dynamics import plotting, report
@@ -248,10 +248,10 @@ def test_paths_are_of_genes_that_vary_most():
     assert_allclose(ridge, PATHS["real_ridge"].predicted[0, :, 6])
 
 
-def test_the_page_has_the_tests_of_known_targets():
+def test_notebook_07_has_the_tests_of_known_targets():
     records = report.read_dynamics_records(SAVED_MODELS / "breast_desmedt")
     of_targets = records_by_name(records, "targets", report.METHOD_LABELS)
     table = report.known_targets_table(of_targets).rename(index=report.METHOD_LABELS)
-    page = (ROOT / "docs" / "dynamics.md").read_text()
-    for line in to_markdown(table).splitlines():
-        assert line in page
+    shown = shown_rows("07_dynamics")
+    for row in rows_of(table, digits=2):
+        assert row in shown

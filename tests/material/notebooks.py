@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 from IPython.display import display
 
 from material.paths import NOTEBOOKS
+from sbnn.study.report import format_numbers
 
 
 def run_cells(name, **parameters):
@@ -44,6 +45,13 @@ def shown_rows(name):
             for row in re.findall(r"<tr.*?</tr>", html, re.DOTALL):
                 rows.append(re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL))
     return rows
+
+
+def rows_of(table, digits=3):
+    """Rows of a table with numbers of so many digits, in the form of `shown_rows`."""
+    return [
+        [name, *map(str, row)] for name, *row in format_numbers(table, digits).itertuples(name=None)
+    ]
 
 
 def code_cells(path):

@@ -141,7 +141,7 @@ def test_models_by_genes_are_named():
     names = [f"d = 64: {with_sd(wide)} (◇ 0.150)", f"d = 2: {with_sd(narrow)} (◇ 0.250)"]
     assert_named_at_edge(
         axes_of("bottleneck_comparison")[0],
-        [*names, *LINEAR_LABELS, f"ridge, 12 genes: {ridge:.3f}"],
+        [*names, "sRRR, rank 2", "sRRR, rank 16", f"ridge, 12 genes: {ridge:.3f}"],
         [wide.mean(), narrow.mean(), *most_genes, ridge],
         [FIRST, SECOND, GREY, GREY, BLUE],
     )
