@@ -159,6 +159,10 @@ def _is_predicted_by_both(summary):
     return "stacked" in summary and summary["stacked"]["interval"]["low"] > 0
 
 
+def _is_behind_ridge(scores):
+    return scores.get("minus_ridge", {"high": 0})["high"] < 0
+
+
 def recommend(summary: Mapping[str, Any]) -> str:
     """Sentence that says by which model to predict new cells.
 
@@ -171,6 +175,9 @@ def recommend(summary: Mapping[str, Any]) -> str:
     if kind == "stop":
         return "Predict by both stacked." if _is_predicted_by_both(summary) else ""
     gain = summary["stacked"]["minus_network"]
+    is_no_gain = gain["low"] <= 0 and _is_behind_ridge(summary["verdict"])
+    if is_no_gain or _is_behind_ridge(summary["stacked"]):
+        return "Predict by ridge on all genes: neither network nor both stacked are better."
     choice, genes = "No measurable gain: use the network", ""
     if gain["low"] > 0:
         choice, genes = "Better: use both stacked", ", from all genes"

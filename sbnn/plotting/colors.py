@@ -216,8 +216,9 @@ def family_colors(labels: pd.DataFrame, of_types: Mapping[str, str]) -> dict[str
     Hues are `FAMILY_COLORS`, and others for other names.
     """
     known = labels[labels["family"] != UNKNOWN]
-    types = known.drop_duplicates(["family", "type"]).set_index("family")["type"]
-    if types.index.is_unique:
+    types = known[known["type"] != UNKNOWN].drop_duplicates().set_index("family")["type"]
+    has_type_each = {*types.index} == {*known["family"]} and types.index.is_unique
+    if has_type_each and types.is_unique:
         colors = types.map(of_types).fillna(GREY).to_dict()
     else:
         colors = fill_colors(FAMILY_COLORS, known.assign(type=known["family"]))
@@ -249,7 +250,7 @@ class Groups:
         values = getattr(record, "values", {})
         label = values.get("label")
         if label is not None:  # of `color_by`
-            self.title = f"{label} (cells)"
+            self.title = f"{short_name(label)} (cells)"
         of_families = family_colors(labels, record.colors)
         colors = labels["family"].map(of_families)
         self.table = count_groups(labels["family"], of_families)

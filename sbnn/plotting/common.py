@@ -169,6 +169,7 @@ def headline(figure: Figure, finding: str, dataset: str = "") -> Figure:
     >>> figure = plotting.genes_curve(curve)
     >>> figure = plotting.headline(figure, "50 genes suffice", curve.dataset)
     """
+    finding = finding.replace(r"\$", "$").replace("$", r"\$")  # no formula
     draw_title(figure, f"{dataset_title(dataset)}: {finding}" if dataset else finding)
     return figure
 
@@ -401,10 +402,11 @@ def write_plain_numbers(axis: Axis) -> None:
 
 def draw_title(figure: Any, text: str) -> None:
     """Write a bold title above a figure or a part of it."""
-    former = figure._suptitle  # at its height, which the layout may have fixed
-    height = None if former is None else former.get_position()[1]
     left = MARGIN / FIGURE_WIDTH
-    figure.suptitle(text, x=left, y=height, ha="left", fontsize=8, fontweight="bold", wrap=True)
+    if figure._suptitle is None:
+        figure.suptitle(text, x=left, ha="left", fontsize=8, fontweight="bold", wrap=True)
+    else:  # at its height, which the layout may have fixed
+        figure._suptitle.set(text=text, x=left, ha="left", fontsize=8, fontweight="bold")
 
 
 def finish(figure: Figure, rows: Iterable[Iterable[Axes]] = ()) -> Figure:

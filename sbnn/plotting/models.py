@@ -239,7 +239,7 @@ def width_and_stability(
     compared, outputs = right.subplots(2, 1, height_ratios=(1, 2.3))
     names = [*models]
     _draw_model_differences(compared, differences, records, names[0])
-    name_rows(compared, names)
+    name_rows(compared, [short_name(name) for name in names])
     _draw_output_accuracy(outputs, shown)
     legend_above(outputs)
     return finish(figure, [[above, below, compared, outputs]])

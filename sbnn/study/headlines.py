@@ -9,10 +9,10 @@ from scipy.spatial import cKDTree
 
 from sbnn import plotting
 from sbnn.evaluation.stability import genes_table, trusted_genes
-from sbnn.evaluation.verdict import paired_difference
+from sbnn.evaluation.verdict import differences_from
 from sbnn.plotting.latent import NUMBER_OF_TYPE, ZOOMED_TYPES
 from sbnn.plotting.models import OFTEN_KEPT, gene_frequency
-from sbnn.plotting.reading import number_and_noun, number_text
+from sbnn.plotting.reading import number_text
 from sbnn.results import Record
 from sbnn.study import report
 from sbnn.study.records import (
@@ -146,8 +146,7 @@ def of_selection(records: Mapping[str, Record]) -> str:
 def of_overview(records: Mapping[str, Record]) -> str:
     """Test R2 of the network, or how little its map can be trusted."""
     fit, folds = records["fit_distilled_2d"], records.get("cv_distilled")
-    n_genes, n_outputs = len(fit.kept_genes), len(fit.feature_names)
-    text = f"{n_genes} genes predict {n_outputs} outputs by a map"
+    text = f"{len(fit.kept_genes)} genes and a map of two units"
     trust = records.get("map_trust")
     if folds is not None:
         text += f", test R² {folds.test_r2[:, folds.find(n_components=2)].mean():.2f}"
@@ -162,9 +161,12 @@ def of_accuracy(records: Mapping[str, Record]) -> str:
     if "cv_ridge" not in records:
         return f"test R² {folds.test_r2[:, folds.find(n_components=2)].mean():.2f}"
     ridge = records["cv_ridge"]
-    points = folds.find(n_components=2), 0
-    difference = paired_difference(folds, ridge, "test_r2", points)
-    n_genes = round(folds.n_genes(points[0]))
+    point = folds.find(n_components=2)
+    n_genes = round(folds.n_genes(point))
+    [difference] = differences_from(reference=(ridge, 0), models=[(folds, point)])
+    if difference is None:
+        r2 = folds.test_r2[:, point].mean()
+        return f"{n_genes} genes in 2 units have a test R² of {r2:.2f}"
     how = "not distinguishable from"
     if difference.low > 0:
         how = "better than"
@@ -176,8 +178,10 @@ def of_accuracy(records: Mapping[str, Record]) -> str:
 def of_halves(records: Mapping[str, Record]) -> str:
     """How many genes are trusted."""
     n_trusted = len(trusted_genes(records["halves_distilled"]))
-    if n_trusted < 2:
-        return f"{number_and_noun(n_trusted, 'gene')} can be trusted"
+    if n_trusted == 0:
+        return "no gene can be trusted"
+    if n_trusted == 1:
+        return "one gene is trusted, and it may be kept by chance"
     return f"{n_trusted} genes are trusted: at most one of them is expected to be kept by chance"
 
 

@@ -105,6 +105,12 @@ def test_a_headline_says_how_many_outputs_are_predicted():
 def test_a_page_chooses_the_model_by_the_interval(gain, choice):
     stacked = of_outputs() | {"minus_network": gain}
     assert recommend({"verdict": of_outputs(), "stacked": stacked}).endswith(f"? {choice}")
+    # but not where ridge is ahead
+    behind = of_outputs() | {"minus_ridge": WORSE}
+    by_ridge = "Predict by ridge on all genes: neither network nor both stacked are better."
+    assert recommend({"verdict": of_outputs(), "stacked": stacked | behind}) == by_ridge
+    found = recommend({"verdict": behind, "stacked": stacked})
+    assert found.endswith(f"? {choice}") if gain is BETTER else found == by_ridge
     # where the network predicts nothing, both do or no model does, whatever the gain
     alone = recommend({"verdict": of_outputs(interval=NOISE), "stacked": stacked})
     assert alone == "Predict by both stacked."

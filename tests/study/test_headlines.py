@@ -152,7 +152,7 @@ FINDINGS = {
     f"transcriptome, {share_of_neighbours('outputs')} by outputs",
     "gene_selection": "14 of 40 genes lie right of the curve, among them 4 of the 12 of the "
     "network",
-    "overview": f"12 genes predict 6 outputs by a map, test R² {WIDTHS.test_r2[:, 1].mean():.2f}",
+    "overview": f"12 genes and a map of two units, test R² {WIDTHS.test_r2[:, 1].mean():.2f}",
     "accuracy": "8 genes in 2 units are not distinguishable from ridge on 12 genes",
     "stability_selection": "2 genes are trusted: at most one of them is expected to be kept by "
     "chance",

@@ -166,7 +166,7 @@ def _page_groups(groups, colors, labels):
             table = group_table(labels[name])
             groups = Groups(SimpleNamespace(labels=table, colors=fill_colors({}, table)))
             others[name] = _encode_groups(name, groups.types, groups.table)
-    is_labelled = len(types) > 1
+    is_labelled = len(types) > 1 or "family" in kinds
     return kinds | others if is_labelled or not others else others
 
 
