@@ -141,5 +141,5 @@ def test_the_quick_start_prints_what_the_readme_shows(user):
 def test_tables_are_fitted_and_nothing_is_written_elsewhere(user):
     user.run_code(SIMULATE)
     user.run("sbnn", *FIT.split())
-    assert "Test R2" in (user.work / "mine" / "report.html").read_text()
+    assert "test R²" in (user.work / "mine" / "report.html").read_text()
     assert not list(user.home.iterdir())

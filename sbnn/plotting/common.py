@@ -57,6 +57,7 @@ LAYOUT_DIGITS = 6  # of a place, relative to the figure
 NAME_STYLE: dict[str, Any] = {"va": "center", "fontsize": 6.5, "path_effects": HALO, "zorder": 6}
 NAME_LINE, NAME_GAP = 0.11, 0.05  # inches, the height of a name, and from it to its point
 #: Of a name of a line to the right of the axes.
+EDGE_NAME_PLACE = (1.02, 0.5)  # of the axes
 EDGE_NAME: dict[str, Any] = {"va": "center", "fontsize": 6.5, "gid": "at the edge"}
 LEADER = {"arrowstyle": "-", "color": "0.2", "lw": 0.4, "shrinkA": 0, "shrinkB": 0}
 
@@ -302,20 +303,31 @@ def name_line(ax: Axes, x: float, name: str, ha: str = "left") -> None:
 
 
 def name_at_edge(ax: Axes, height: float, name: str, color: Any) -> None:
-    """Write the name of a line to the right of the axes, before `spread_names`."""
-    ax.text(1.02, height, name, color=color, transform=ax.get_yaxis_transform(), **EDGE_NAME)
+    """Write the name of a line at this height to the right of the axes, before `spread_names`.
+
+    Until then it stands in the middle, since no layout has room for names far below the axes.
+    """
+    ax.annotate(
+        name,
+        xy=(1, height),
+        xycoords=ax.get_yaxis_transform(),
+        xytext=EDGE_NAME_PLACE,
+        textcoords="axes fraction",
+        color=color,
+        **EDGE_NAME,
+    )
 
 
 def spread_names(ax: Axes) -> None:
-    """Move the names at the edge of the axes apart, after the layout."""
-    names = [text for text in ax.texts if text.get_gid() == EDGE_NAME["gid"]]
+    """Move the names at the edge of the axes to the heights of their lines, or apart."""
+    names: list[Any] = [text for text in ax.texts if text.get_gid() == EDGE_NAME["gid"]]
     box = ax.get_window_extent()
     line = NAME_LINE * ax.figure.dpi
-    _, heights = ax.transData.transform([(1, text.get_position()[1]) for text in names]).T
+    _, heights = ax.transData.transform([text.xy for text in names]).T
     heights = spread_apart(heights, line, low=box.y0, high=box.y1)
     for text, height in zip(names, heights, strict=True):
-        _, y = ax.transData.inverted().transform((box.x0, height))
-        text.set_y(y)
+        x, _ = EDGE_NAME_PLACE
+        text.set_position((x, (height - box.y0) / box.height))
 
 
 def place_names(

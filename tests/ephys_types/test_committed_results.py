@@ -36,7 +36,8 @@ def run_study(name):
         figures[path.name] = figure
 
     with pytest.MonkeyPatch.context() as changed:
-        changed.setattr(plotting, "save_figure", keep_figure)
+        for module in (plotting, plotting.common):  # `show_and_save` is in the latter
+            changed.setattr(module, "save_figure", keep_figure)
         changed.setattr(runs, "save", lambda record, path: pytest.fail(f"{path}: computed again"))
         return run_cells("05_ephys_types", dataset=name), figures
 

@@ -62,7 +62,7 @@ def r2_of_models(records):
 def r2_of_outputs(records):
     distilled = records["cv_distilled"]
     r2 = distilled.test_feature_r2[:, distilled.find(n_components=2)].mean(axis=0)
-    return [f"{value:.2f}".replace("-", "−") for value in np.sort(r2)[-25:]]
+    return [f"{value:z.2f}".replace("-", "−") for value in np.sort(r2)[-25:]]
 
 
 def genes_of_halves(records):
