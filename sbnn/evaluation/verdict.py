@@ -241,9 +241,13 @@ def verdict(record: Record, ridge: Record | None = None, point: int | None = Non
 def _describe_difference(difference, reference, sign=""):
     """Text with the interval of a difference, and whether it is better than the reference."""
     bounds = f"[{difference.low:{sign}.3f}, {difference.high:{sign}.3f}]"
-    comparison = "not distinguishable from"
+    return f"{bounds}: {name_verdict(difference)} {reference}"
+
+
+def name_verdict(difference: PairedDifference) -> str:
+    """Whether a model is "better than" another, "worse than" or "not distinguishable from" it."""
     if difference.low > 0:
-        comparison = "better than"
+        return "better than"
     if difference.high < 0:
-        comparison = "worse than"
-    return f"{bounds}: {comparison} {reference}"
+        return "worse than"
+    return "not distinguishable from"

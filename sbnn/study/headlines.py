@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from sbnn import plotting
 from sbnn.evaluation.stability import genes_table, trusted_genes
-from sbnn.evaluation.verdict import differences_from
+from sbnn.evaluation.verdict import differences_from, name_verdict
 from sbnn.plotting.latent import NUMBER_OF_TYPE, ZOOMED_TYPES
 from sbnn.plotting.models import OFTEN_KEPT, gene_frequency
 from sbnn.plotting.reading import number_text
@@ -157,22 +157,14 @@ def of_overview(records: Mapping[str, Record]) -> str:
 
 def of_accuracy(records: Mapping[str, Record]) -> str:
     """Whether the distilled network is better than ridge on all genes, or worse."""
-    folds = records["cv_distilled"]
-    if "cv_ridge" not in records:
-        return f"test R² {folds.test_r2[:, folds.find(n_components=2)].mean():.2f}"
-    ridge = records["cv_ridge"]
+    folds, ridge = records["cv_distilled"], records.get("cv_ridge")
     point = folds.find(n_components=2)
-    n_genes = round(folds.n_genes(point))
-    [difference] = differences_from(reference=(ridge, 0), models=[(folds, point)])
-    if difference is None:
-        r2 = folds.test_r2[:, point].mean()
-        return f"{n_genes} genes in 2 units have a test R² of {r2:.2f}"
-    how = "not distinguishable from"
-    if difference.low > 0:
-        how = "better than"
-    if difference.high < 0:
-        how = "worse than"
-    return f"{n_genes} genes in 2 units are {how} ridge on {len(ridge.gene_names)} genes"
+    few = f"{round(folds.n_genes(point))} genes in 2 units"
+    if ridge is not None:
+        [difference] = differences_from(reference=(ridge, 0), models=[(folds, point)])
+        if difference is not None:
+            return f"{few} are {name_verdict(difference)} ridge on {len(ridge.gene_names)} genes"
+    return f"{few} have a test R² of {folds.test_r2[:, point].mean():.2f}"
 
 
 def of_halves(records: Mapping[str, Record]) -> str:
