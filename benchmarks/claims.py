@@ -1,10 +1,8 @@
-"""Which published claims hold, and what pretraining and freezing are worth.
+"""Which published claims hold.
 
-    python benchmarks/claims.py [--arrays]
+    python benchmarks/claims.py
 
-Prints the first tables of docs/results.md and the table of strategies of benchmarks/paper.md from
-committed records, ``claims.csv`` and ``strategies_published.csv``. With ``--arrays``, the latter is
-computed again from the arrays stored with the published code (downloaded if they are missing).
+Prints the first tables of docs/results.md from committed records and ``claims.csv``.
 
 Rules of the verdicts:
 
@@ -19,7 +17,6 @@ Rules of the verdicts:
   reproduced if those of any two runs correlate by at least 0.8.
 """
 
-import sys
 from pathlib import Path
 
 import maps
@@ -34,10 +31,8 @@ from sbnn.evaluation.scores import scores_table
 from sbnn.evaluation.verdict import PairedDifference, corrected_difference, paired_difference
 from sbnn.mechanism_shift import report as screens
 from sbnn.metrics import folds_counted, test_fraction
-from sbnn.plotting.reading import dataset_title
 from sbnn.results import load_folder, records_by_name
 from sbnn.study import report
-from sbnn.study.published import FOLDERS, published_curves, published_differences
 
 HERE = Path(__file__).resolve().parent
 SAVED = HERE.parent / "saved_models"
@@ -46,9 +41,6 @@ AGREEMENT = 0.8  # least correlation of maps of attention that are reproduced
 NOT_TESTABLE = "not testable here"
 #: Parts of the table, by title.
 PARTS = {"Claims of the abstracts": "abstract", "Numbers of figures": "figure"}
-STRATEGIES_FILE = HERE / "strategies_published.csv"
-#: Data sets of the table of strategies, ours and published.
-OURS = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein", "simulated")
 
 
 def claims_tables():
@@ -400,36 +392,10 @@ def mean_over_folds(record, metric, point=0):
     return corrected_difference(values, test_fraction(record.folds), folds_counted(record.folds))
 
 
-def strategies_table():
-    """Differences between the strategies on all data sets, ours and published."""
-    rows = {}
-    for name in OURS:
-        records = report.read_study_records(SAVED / name)
-        rows["ours", dataset_title(name), 2] = report.strategy_differences(records)
-    published = pd.read_csv(STRATEGIES_FILE)
-    for row in published.itertuples():
-        place = ("published", dataset_title(row.dataset), row.n_components)
-        difference = PairedDifference(row.mean, row.low, row.high)
-        rows.setdefault(place, {})[row.difference] = difference
-    table = pd.DataFrame(rows).T.map(str, na_action="ignore")
-    return table.rename_axis(["whose", "data", "d"])
-
-
-def published_strategies(dataset):
-    """Differences between the published strategies at the last epoch, from the stored arrays."""
-    differences = published_differences(published_curves(dataset))
-    rows = [[dataset, *place, *difference] for place, difference in differences.items()]
-    columns = ["dataset", "n_components", "difference", "mean", "low", "high"]
-    return pd.DataFrame(rows, columns=columns).round(6)
-
-
 def main():
     """Print the tables, and how many claims are reproduced."""
-    if "--arrays" in sys.argv:
-        differences = [published_strategies(dataset) for dataset in FOLDERS]
-        pd.concat(differences).to_csv(STRATEGIES_FILE, index=False)
     claims = claims_tables()
-    print_tables(claims | {"Strategies": strategies_table()})
+    print_tables(claims)
     print(f"\n{sum_up(claims)}")
 
 

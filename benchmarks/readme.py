@@ -17,7 +17,7 @@ import weak_signals
 from sbnn import selection_table
 from sbnn.data.datasets import DATASETS
 from sbnn.dynamics import report as dynamics
-from sbnn.evaluation.verdict import paired_difference, verdict
+from sbnn.evaluation.verdict import verdict
 from sbnn.plotting import headline, save_figure
 from sbnn.plotting.colors import model_color
 from sbnn.plotting.common import draw_differences, finish, name_rows, new_subplots, with_style
@@ -33,14 +33,8 @@ ROWS = {
     "cv_ridge": "| ridge regression | 1000 | no",
     "cv_stacked": "| **distilled network and ridge, stacked** | 1000 | yes",
 }
-#: Models of the picture: what they are called there, and their titles in the tables.
-SHOWN = {
-    "network": "distilled, d=2",
-    "ridge": "ridge, all genes",
-    "both stacked": "distilled + ridge, all genes",
-}
-#: Panels of the picture: a model, and the one that it is compared with.
-COMPARISONS = (("network", "ridge"), ("both stacked", "ridge"), ("both stacked", "network"))
+#: What models are called in the picture.
+SHOWN = {"distilled": "network", "ridge": "ridge", "stacked": "both stacked"}
 FIGURE = ROOT / "docs" / "images" / "stacked"
 MADE_UP = "simulated"
 SAME_CELLS = "scala_ion_channels"  # as M1
@@ -101,7 +95,7 @@ def of_stacking():
     """On how many measured data sets the stacked prediction is better than ridge."""
     studies = stacked_studies()
     gains = {
-        dataset_title(name): report.stacking_gains(records)["distilled + ridge, minus ridge"]
+        dataset_title(name): report.model_differences(records)["stacked minus ridge"]
         for name, records in studies.items()
         if name not in (MADE_UP, SAME_CELLS)
     }
@@ -116,8 +110,12 @@ def of_stacking():
 
 def lowest_text():
     """Whether test R2 of the stacked prediction is anywhere lower, from the least difference."""
-    gains = [report.stacking_gains(records) for records in stacked_studies().values()]
-    least = min(difference.mean for gain in gains for difference in gain.values())
+    least = min(
+        difference.mean
+        for records in stacked_studies().values()
+        for title, difference in report.model_differences(records).items()
+        if title.startswith("stacked")
+    )
     text = "On none is its R² lower than that of ridge or of the network"
     return f"{text}." if least >= 0 else f"{text} by more than {ceil(-1000 * least) / 1000:.3f}."
 
@@ -161,34 +159,28 @@ def draw_comparison():
     figure, subplots = new_subplots(
         PANEL_HEIGHT + ROW_HEIGHT * len(studies),
         n_rows=2,
-        n_columns=len(COMPARISONS),
+        n_columns=len(report.COMPARISONS),
         height_ratios=(len(studies), len(made_up)),
         sharex="row",
         sharey="row",
     )
     n_better = []
     for row, shown in zip(subplots, (studies, made_up), strict=True):
-        for ax, (model, reference) in zip(row, COMPARISONS, strict=True):
-            pairs = [_pair(records, model, reference) for records in shown.values()]
-            differences = [paired_difference(*pair, "test_r2", points) for pair, points in pairs]
-            colors = [model_color(pair[0]) for pair, _ in pairs]
-            draw_differences(ax, differences, colors=colors, reference=reference)
+        of_studies = pd.DataFrame(map(report.model_differences, shown.values()))
+        for ax, (model, reference) in zip(row, report.COMPARISONS, strict=True):
+            differences = of_studies[f"{model} minus {reference}"]
+            colors = [model_color(records[f"cv_{model}"]) for records in shown.values()]
+            draw_differences(ax, differences, colors=colors, reference=SHOWN[reference])
             n_better.append(sum(difference.low > 0 for difference in differences))
         name_rows(row[0], [_with_cells(name, records) for name, records in shown.items()])
-    for ax, (model, _) in zip(subplots[0], COMPARISONS, strict=True):
-        ax.set(title=f"test R² of {model}", xlabel="")
+    for ax, (model, _) in zip(subplots[0], report.COMPARISONS, strict=True):
+        ax.set(title=f"test R² of {SHOWN[model]}", xlabel="")
     _, than_ridge, than_network, *_ = n_better
     finding = (
         f"Network and ridge stacked: better than ridge on {than_ridge} of {len(studies)} measured "
         f"sets, than the network on {than_network}"
     )
     return headline(finish(figure, [subplots[0]]), finding)
-
-
-def _pair(records, model, reference):
-    """Cross-validations of two models, and the grid points that are compared."""
-    models = report.main_models(records)
-    return tuple(zip(models[SHOWN[model]], models[SHOWN[reference]], strict=True))
 
 
 def _with_cells(name, records):

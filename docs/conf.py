@@ -39,7 +39,6 @@ include_patterns = [
     "C*.md",
     "notebooks/*.ipynb",
     "benchmarks/README.md",
-    "benchmarks/paper.md",
     "data/README.md",
     "sbnn/README.md",
 ]

@@ -54,6 +54,8 @@ MAIN: dict[str, tuple[str, dict]] = {
     "ridge, all genes": ("ridge", {}),
     "distilled + ridge, all genes": ("stacked", {}),
 }
+#: Models that are compared on every data set, each with its reference.
+COMPARISONS = (("distilled", "ridge"), ("stacked", "ridge"), ("stacked", "distilled"))
 #: Words for `RESULT_KEYS` and their values in the names of a table.
 SIZE_WORDS = {"n_components": "d = {}", "rank": "rank {}", "n_genes": "{} genes"}
 SETTING_WORDS = {
@@ -186,9 +188,9 @@ def study_folders(saved_models: str | Path) -> list[Path]:
 
 
 def study_overview(saved_models: str | Path) -> dict[str, pd.DataFrame]:
-    """Test R2 of the main models on every data set with saved results, and what stacking gains."""
+    """Test R2 of the main models on every data set with saved results, and their differences."""
     rows = {}
-    gains = {}
+    differences = {}
     for folder in study_folders(saved_models):
         name = folder.name
         by_model = load_folder(folder, "cv_", _identify_data)
@@ -199,29 +201,30 @@ def study_overview(saved_models: str | Path) -> dict[str, pd.DataFrame]:
         for title, (record, point) in main_models(records).items():
             rows[name][title] = mean_sd(record.test_r2[:, point])
         if records.keys() >= {"cv_stacked", "cv_ridge"}:
-            gains[name] = stacking_gains(records)
+            differences[name] = model_differences(records)
     if not rows:
         raise FileNotFoundError(f"no results in {saved_models}; run the notebooks first")
     columns = ["genes -> outputs", *MAIN]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     tables = {"Test R2 on every data set": table.fillna("").rename_axis("data")}
-    if gains:
-        differences = pd.DataFrame(gains).T.map(str).rename_axis("data")
-        tables["Difference of test R2, with its 95 % interval"] = differences
+    if differences:
+        table = pd.DataFrame(differences).T.map(str).rename_axis("data")
+        tables["Difference of test R2, with its 95 % interval"] = table
     return tables
 
 
-def stacking_gains(records: Mapping[str, Record]) -> dict[str, PairedDifference]:
-    """Differences of test R2 between the stacked prediction and each of its parts, by title."""
-    parts = {"distilled": {"n_components": 2}, "ridge": {}}
-    gains = {}
-    for name, params in parts.items():
-        part = records[f"cv_{name}"]
-        points = (0, part.find(**params))
-        gains[f"distilled + ridge, minus {name}"] = paired_difference(
-            records["cv_stacked"], part, metric="test_r2", points=points
-        )
-    return gains
+def model_differences(records: Mapping[str, Record]) -> dict[str, PairedDifference]:
+    """Differences of test R2 between network, ridge and both stacked, by title."""
+    fits = {}
+    for name, params in {"distilled": {"n_components": 2}, "ridge": {}, "stacked": {}}.items():
+        record = records[f"cv_{name}"]
+        fits[name] = record, record.find(**params)
+    differences = {}
+    for model, reference in COMPARISONS:
+        pair, points = zip(fits[model], fits[reference], strict=True)
+        difference = paired_difference(*pair, metric="test_r2", points=points)
+        differences[f"{model} minus {reference}"] = difference
+    return differences
 
 
 def strategy_differences(records: Mapping[str, Record]) -> dict[str, PairedDifference]:

@@ -2,12 +2,12 @@
 
 import os
 import pickle
+from collections import defaultdict
 
-import claims
 import numpy as np
-import pandas as pd
 import pytest
 from material.files import Payload, published, put
+from material.notebooks import shown_rows
 from material.paths import SAVED_MODELS
 
 from sbnn.evaluation.crossval import epoch_curves
@@ -15,9 +15,11 @@ from sbnn.results import load
 from sbnn.study import report
 from sbnn.study.published import (
     FOLDERS,
+    STRATEGY_PAIRS,
     differences_from_published,
     published_counts,
     published_curves,
+    published_differences,
     published_outputs,
     published_paths,
     published_pretraining,
@@ -50,11 +52,13 @@ def test_means_of_networks_are_those_of_the_paper(dataset, printed):
     np.testing.assert_allclose(means, expected, rtol=0, atol=0.00051)
 
 
-def test_differences_of_strategies_are_those_of_the_arrays(dataset):
-    saved = pd.read_csv(claims.STRATEGIES_FILE)
-    expected = claims.published_strategies(dataset)
-    of_dataset = saved[saved["dataset"] == dataset].reset_index(drop=True)
-    pd.testing.assert_frame_equal(of_dataset, expected, rtol=0, atol=1e-5)
+def test_notebook_02_shows_the_differences_of_the_strategies(dataset):
+    shown = [row[-4:] for row in shown_rows("02_paper")]
+    rows = defaultdict(dict)
+    for (d, title), difference in published_differences(published_curves(dataset)).items():
+        rows[d][title] = str(difference)
+    for d, row in rows.items():
+        assert [str(d), *(row.get(title, "") for title in STRATEGY_PAIRS)] in shown
 
 
 def test_ours_are_compared_with_the_same_folds_of_the_authors(real_file):

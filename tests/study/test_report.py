@@ -1,13 +1,13 @@
 """Tables of saved results: numbers of the records, beside the published ones of the same fits."""
 
-import re
 from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
-from material.paths import ROOT, SAVED_MODELS
+from material.notebooks import shown_rows
+from material.paths import SAVED_MODELS
 from material.records import ridge_record
 
 from sbnn.results import save
@@ -119,15 +119,11 @@ def test_comparable_results_have_the_folds_of_the_record(m1):
     assert not any(row["frozen_layers"] == 0 for row in results)
 
 
-def test_the_page_of_the_paper_shows_the_table(m1_accuracy):
-    page = (ROOT / "benchmarks" / "paper.md").read_text()
-    rows = m1_accuracy.dropna(subset="published").round(3) + 0.0
-    rows = select_rows(rows, stage=report.LAST)
-    columns = ["R2", "SD", "published", "minus published", "SE"]
-    assert len(rows) == 16
-    for numbers in rows[columns].to_numpy():
-        row = r" \| {:.3f} \| {:.3f} \| {:.3f}[^|]* \| {:.3f} \| {:.3f} \| ".format(*numbers)
-        assert re.search(row, page), row
+def test_notebook_02_shows_the_table_and_the_strategies(m1):
+    shown = shown_rows("02_paper")
+    for numbers in (report.beside_published(m1).round(3) + 0.0).to_numpy():
+        assert [f"{number:.3f}" for number in numbers] in [row[-4:] for row in shown]
+    assert [*map(str, report.strategy_differences(m1).values())] in [row[-3:] for row in shown]
 
 
 def test_fits_are_named_beside_their_published_result(m1, m1_accuracy):
@@ -171,14 +167,16 @@ def test_the_overview_has_sizes_and_r2_of_models(overview):
     assert row["distilled, d=2"] == row["ridge, all genes"] == "0.450 ± 0.111"
 
 
-def test_stacking_is_compared_with_both_of_its_parts(simulated):
-    means = []
+def test_network_ridge_and_both_stacked_are_compared(simulated):
+    means = {}
     for name, params in {"stacked": {}, "distilled": {"n_components": 2}, "ridge": {}}.items():
         record = simulated[f"cv_{name}"]
-        means.append(record.test_r2[:, record.find(**params)].mean())
-    stacked, *parts = means
-    gains = report.stacking_gains(simulated)
-    assert [gain.mean for gain in gains.values()] == pytest.approx(np.subtract(stacked, parts))
+        means[name] = record.test_r2[:, record.find(**params)].mean()
+    differences = report.model_differences(simulated)
+    assert len(differences) == 3
+    for title, difference in differences.items():
+        model, reference = title.split(" minus ")
+        assert difference.mean == pytest.approx(means[model] - means[reference])
 
 
 def test_a_stacked_prediction_counts_all_genes(simulated, simulated_accuracy):
