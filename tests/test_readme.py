@@ -25,7 +25,7 @@ from sbnn.study.command import system_report
 
 README = ROOT / "README.md"
 #: Beginnings of the titles of overviews that no page has.
-SHOWN_BY_NOTEBOOKS = ("Published methods", "Simulated networks of 350 genes")
+SHOWN_BY_NOTEBOOKS = ("Published methods", "Simulated networks of 350 genes", "One-step MSE")
 PAGES = [README, ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -62,7 +62,6 @@ def test_each_number_of_the_readme_is_one_that_its_script_prints():
     [
         ("sbnn", "results.md"),
         ("ephys_types", "ephys_types.md"),
-        ("dynamics", "dynamics.md"),
     ],
 )
 def test_overviews_are_those_of_the_committed_results(study, page):
@@ -181,6 +180,16 @@ def test_the_table_of_edges_is_that_of_the_committed_scores():
     differences = differences.stack()
     assert differences.pop(("350 genes, 0 %", "the prior alone, no change")).startswith("+0.000")
     assert differences.str.fullmatch(r"-\S+ \[-\S+, -\S+\]").all()
+
+
+def test_errors_on_real_data_of_notebook_07_are_those_of_the_committed_results():
+    overview = system_report("dynamics").overview(SAVED_MODELS)
+    [table] = [table for title, table in overview.items() if title.startswith("One-step MSE")]
+    shown = [row for row in shown_means("07_dynamics") if len(row) == 6]
+    for method, *errors in table.drop(index="the prior alone, no change").itertuples():
+        # of five columns, two are of networks trained as published
+        expected = [f"{error:#.3g}" for error in errors]
+        assert [method, *expected] in [[row[0], row[1], row[2], row[4]] for row in shown], method
 
 
 def test_edges_of_breast_cancer_of_notebook_07_are_those_of_the_committed_scores():
