@@ -6,6 +6,7 @@ from functools import cache
 import accuracy
 import claims
 import dynamics_published
+import maps
 import network_forest
 import pandas as pd
 import pytest
@@ -152,6 +153,24 @@ def test_tables_of_peers_are_those_of_the_committed_scores():
         assert to_markdown(accuracy.data_table(accuracy.scores_on_page(datasets))) in page
 
 
+def test_the_table_of_maps_is_that_of_the_committed_scores():
+    rows = pd.read_csv(maps.SAVED)
+    has_map = ~rows["data"].isin(list(maps.EPHYS_LABELS))
+    page = (ROOT / "benchmarks" / "README.md").read_text()
+    assert to_markdown(maps.accuracy_table(rows[has_map]).fillna("")) in page
+
+
+@pytest.mark.parametrize("dataset", accuracy.DATA + accuracy.WEAK_DATA)
+def test_with_25_genes_no_other_method_is_better(dataset):
+    """As the results say, at least one is as good, but on CiteFuse."""
+    scores = accuracy.scores_of(dataset)
+    found = accuracy.differences_of(scores[scores["n_genes"] == accuracy.AT], dataset)
+    others = {name: found[name] for name in found if not name.startswith("sbnn_")}
+    assert not any(difference.low > 0 for difference in others.values())
+    is_level = any(difference.high >= 0 for difference in others.values())
+    assert is_level == (dataset != "citefuse")
+
+
 @pytest.mark.parametrize("dataset", accuracy.DATA + ("citefuse", "tcga_breast"))
 def test_differences_are_those_of_the_committed_results(dataset):
     models = report.main_models(report.read_study_records(SAVED_MODELS / dataset))
@@ -190,6 +209,19 @@ def test_errors_on_real_data_of_notebook_07_are_those_of_the_committed_results()
         # of five columns, two are of networks trained as published
         expected = [f"{error:#.3g}" for error in errors]
         assert [method, *expected] in [[row[0], row[1], row[2], row[4]] for row in shown], method
+
+
+@pytest.mark.parametrize("dataset", dynamics.MEASURED_DATA)
+def test_the_best_network_of_the_results_is_that_of_the_committed_results(dataset):
+    """Of both trainings; the best model without a network has a smaller error."""
+    records = dynamics.read_dynamics_records(SAVED_MODELS / dataset)
+    trainings = [name for name in ("real", "published") if f"{name}_dash" in records]
+    errors = pd.concat([dynamics.mean_scores(records, name)["relative"] for name in trainings])
+    networks = errors.drop(index=dynamics.SIMPLE_METHODS).min()
+    simple = errors[dynamics.SIMPLE_METHODS].min()
+    row = rf"best network {networks:.3f} \| (AR\(1\) and ridge|training path) {simple:.3f} "
+    assert re.search(row, (ROOT / "docs" / "results.md").read_text())
+    assert simple < networks
 
 
 def test_edges_of_breast_cancer_of_notebook_07_are_those_of_the_committed_scores():
