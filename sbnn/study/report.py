@@ -221,8 +221,8 @@ def model_differences(records: Mapping[str, Record]) -> dict[str, PairedDifferen
         fits[name] = record, record.find(**params)
     differences = {}
     for model, reference in COMPARISONS:
-        pair, points = zip(fits[model], fits[reference], strict=True)
-        difference = paired_difference(*pair, metric="test_r2", points=points)
+        (record, point), (other, at) = fits[model], fits[reference]
+        difference = paired_difference(record, other, metric="test_r2", points=(point, at))
         differences[f"{model} minus {reference}"] = difference
     return differences
 
