@@ -227,8 +227,8 @@ MODELS = {
     "kernel": everywhere("RBF kernel ridge, all genes", WIDE_KERNEL),
     "ridge": everywhere("ridge, all genes", RIDGE),
 }
-#: Rows that the table of all data sets leaves out, as docs/results.md or the table of M1
-#: has them, or says what they show.
+#: Rows that the table of all data sets leaves out, as docs/results.md or the table of M1 has
+#: them, or says what they show.
 NOT_ON_PAGE = (
     "sbnn_d2",
     "sbnn_d16",

@@ -1,7 +1,8 @@
 """Print the tables and the numbers of README from committed results: ``python
 benchmarks/readme.py``.
 
-``--example`` also runs its example (40 seconds); ``--figure`` draws the picture of the stacked prediction.
+``--example`` also runs its example (40 seconds); ``--figure`` draws the picture of the stacked
+prediction.
 """
 
 import re

@@ -1,7 +1,7 @@
 """The picture of the explorer in the docs: ``python benchmarks/screenshots.py``.
 
-Needs chromium, chromedriver and the extra `test`. Runs ``sbnn fit`` on simulated tables (three minutes
-on one core); ``python benchmarks/screenshots.py FOLDER`` takes the page of a finished run.
+Needs chromium, chromedriver and the extra `test`. Runs ``sbnn fit`` on simulated tables (three
+minutes on one core); ``python benchmarks/screenshots.py FOLDER`` takes the page of a finished run.
 """
 
 import io
