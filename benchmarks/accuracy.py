@@ -24,19 +24,21 @@ import pandas as pd
 from lightgbm import LGBMRegressor
 from pages import to_markdown
 from peers import (
-    CoupledAutoencoder,
     GlmnetPath,
     GreedyForward,
     GroupLasso,
     LassoNetPath,
-    LeaveOneOutKernelRidge,
-    MeanWithRidge,
     Persist,
     SelectThenRegress,
     SparsePLS,
     SparseReducedRankPath,
-    StackedWithRidge,
     StochasticGates,
+)
+from peers_all_genes import (
+    CoupledAutoencoder,
+    LeaveOneOutKernelRidge,
+    MeanWithRidge,
+    StackedWithRidge,
     SumKernelRidge,
 )
 from sklearn.base import clone

@@ -7,7 +7,8 @@ import accuracy
 import numpy as np
 import pandas as pd
 import pytest
-from peers import CoupledAutoencoder, Persist, SparsePLS, SumKernelRidge
+from peers import Persist, SparsePLS
+from peers_all_genes import CoupledAutoencoder, SumKernelRidge
 from scipy.stats import zscore
 from sklearn.base import clone
 from sklearn.cross_decomposition import PLSRegression
