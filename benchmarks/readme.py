@@ -32,7 +32,7 @@ ROWS = {
     "cv_published": "| network of the paper: group lasso, pruned, fine-tuned | 25 | yes",
     "cv_distilled": "| **distilled network**, the default | 25 | yes",
     "cv_ridge": "| ridge regression | 1000 | no",
-    "cv_stacked": "| **distilled network and ridge, stacked** | 1000 | yes",
+    "cv_stacked": "| **both stacked**: weighted mean of distilled network and ridge | 1000 | yes",
 }
 #: What models are called in the picture.
 SHOWN = {"distilled": "network", "ridge": "ridge", "stacked": "both stacked"}
@@ -66,8 +66,10 @@ def of_m1():
     dates = {}
     for name in ("distilled", "ridge", "stacked"):
         dates[name] = f"{records[f'apart_date_{name}'].test_r2.mean():.3f}"
+    gap = report.model_differences(records)["distilled minus ridge"]
     return [
         *rows,
+        f"the default and ridge are {'not ' if gap.low <= 0 <= gap.high else ''}distinguishable",
         f"{len(records['fit_distilled_2d'].cell_names)} neurons of mouse motor cortex",
         f"R² {seeds.min():.2f} to {seeds.max():.2f}",
         f"R² on M1 is {mice:.3f}; on later recording dates it is {dates['distilled']} "
@@ -80,11 +82,12 @@ def of_claims():
     ours = claims.measure()
     of_abstracts = claims.claims_tables()["Claims of the abstracts"]
     n_claims, n_reproduced, n_in_part = claims.count_verdicts(of_abstracts)
+    n_open = (of_abstracts["verdict"] == "open").sum()
     grn = dynamics.read_dynamics_records(SAVED / "grn_350")
     prior = dynamics.mean_scores(grn, "noise_5").loc["prior", "balanced_accuracy"]
     return [
-        f"Of {n_claims} claims of their abstracts, {n_reproduced} are reproduced, and {n_in_part} "
-        "in part",
+        f"Of {n_claims} claims of their abstracts, {n_reproduced} are reproduced, {n_in_part} in "
+        f"part, {n_claims - n_reproduced - n_in_part - n_open} are not, and {n_open} is open",
         f"R² {ours['sbnn'].mean:.3f}, published {claims.published('sbnn'):.3f}",
         f"{ours['human bilstm'].mean:.3f}, published {claims.published('human bilstm'):.3f}",
         f"{ours['dash, 5 %'].mean:.3f}, published {claims.published('dash, 5 %'):.3f}",
@@ -103,7 +106,7 @@ def of_stacking():
     n_better = sum(gain.low > 0 for gain in gains.values())
     level = [title for title, gain in gains.items() if gain.low <= 0 <= gain.high]
     return [
-        f"of {COUNTS[len(gains)]} measured data sets with different cells, it is better than ridge "
+        f"of {COUNTS[len(gains)]} measured data sets that share no cells, it is better than ridge "
         f"on {COUNTS[n_better]} and not distinguishable from it on {COUNTS[len(level)]}, "
         f"{', '.join(level)}"
     ]
@@ -196,7 +199,7 @@ def of_genes():
     fit = m1["fit_distilled_2d"]
     trusted = selection_table(m1["halves_distilled"])["trusted"]
     return [
-        f"the {len(fit.kept_genes)} genes that were kept out of {len(fit.gene_names)}",
+        f"the {len(fit.kept_genes)} genes that were kept, of {len(fit.gene_names)}",
         f"{len(m1['halves_distilled'].folds)} random halves",
         f"On M1, {trusted.sum()} of {len(fit.kept_genes)} genes are trusted",
     ]
