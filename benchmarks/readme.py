@@ -72,7 +72,7 @@ def of_m1():
         f"the default and ridge are {'not ' if gap.low <= 0 <= gap.high else ''}distinguishable",
         f"{len(records['fit_distilled_2d'].cell_names)} neurons of mouse motor cortex",
         f"R² {seeds.min():.2f} to {seeds.max():.2f}",
-        f"R² on M1 is {mice:.3f}; on later recording dates it is {dates['distilled']} "
+        f"R² of the default on M1 is {mice:.3f}; on later recording dates it is {dates['distilled']} "
         f"(ridge {dates['ridge']}, stacked {dates['stacked']})",
     ]
 
@@ -89,9 +89,8 @@ def of_claims():
         f"Of {n_claims} claims of their abstracts, {n_reproduced} are reproduced, {n_in_part} in "
         f"part, {n_claims - n_reproduced - n_in_part - n_open} are not, and {n_open} is open",
         f"R² {ours['sbnn'].mean:.3f}, published {claims.published('sbnn'):.3f}",
-        f"{ours['human bilstm'].mean:.3f}, published {claims.published('human bilstm'):.3f}",
         f"{ours['dash, 5 %'].mean:.3f}, published {claims.published('dash, 5 %'):.3f}",
-        f"its prior alone has {prior:.3f}",
+        f"the prior alone has {prior:.3f}",
     ]
 
 
